@@ -1,0 +1,65 @@
+/**
+ * The one interface of all algorithms: how a key's few words of state answer "may this cost pass now?".
+ *
+ * State lives in the key table as 32-bit words. A slot is laid out
+ *
+ *      at          at + 1                 at + 2 …
+ *      [hash high] [hash low | state 16]  [state 32] …
+ *
+ * so every algorithm owns the low half of word `at + 1` and `stateWords` whole words from `at + 2`.
+ * Evaluating and charging are separate steps, because a check over several policies evaluates all of them
+ * before it charges any. Nothing here allocates.
+ *
+ * Time: for one table `nowUs` never decreases; keyed-limiter.ts holds it at its running maximum.
+ */
+import type { Verdict } from "../core/decision.ts";
+import type { Micros } from "../core/units.ts";
+
+export const ALGORITHMS = [
+  "fixed-window",
+  "sliding-log",
+  "sliding-window",
+  "token-bucket",
+  "leaky-bucket",
+  "leaky-queue",
+  "gcra",
+  "conservative-window",
+] as const;
+export type AlgorithmName = (typeof ALGORITHMS)[number];
+
+/** What a policy says about one algorithm. */
+export interface AlgorithmParams {
+  readonly algorithm: AlgorithmName;
+  /** Quota units per window; 0 denies everything. */
+  readonly limit: number;
+  readonly windowUs: Micros;
+  /** Capacity of the bucket and queue algorithms; the limit when absent. Windows have none. */
+  readonly burst?: number;
+  /** Conservative window only: sub-windows per window, 10 when absent. */
+  readonly subWindows?: number;
+}
+
+export interface Algorithm {
+  readonly name: AlgorithmName;
+  /** Whole 32-bit words of state per key, besides the 16 bits beside the hash. */
+  readonly stateWords: number;
+  /** The most a single check may cost; more is unsatisfiable. */
+  readonly capacity: number;
+  /** A key not looked at for this long must be swept before its modular times come round again. */
+  readonly staleAfterUs: number;
+
+  /** Writes the state of a key never seen before. */
+  open(words: Uint32Array, at: number, nowUs: Micros): void;
+  /** Writes the verdict of asking for `cost` now (0 peeks) and changes nothing. */
+  evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void;
+  /** Charges `cost` without asking: after an allowing verdict, or as debt for usage that already happened. */
+  charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
+  /** Whether the key is indistinguishable from one never seen, so that dropping it loses nothing. */
+  isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean;
+  /** Rewrites state left by `previous`, the same algorithm with other numbers, so that debt is kept. */
+  retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void;
+  /** Gives back whatever the key holds outside its words. */
+  release(words: Uint32Array, at: number): void;
+  /** Bytes held outside the key table. */
+  outsideBytes(): number;
+}

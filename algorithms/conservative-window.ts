@@ -1,0 +1,119 @@
+/**
+ * Conservative window: never more than L in *any* span of W, at a fixed price per key.
+ *
+ * The window is cut into n sub-windows; the current one and the n before it all count in full.
+ *
+ *      │ 3 │ 0 │ 9 │ 4 │ 1 │ 7 ░                 sum of n + 1 sub-windows + cost ≤ L
+ *       ├───────── W ───────┤ now
+ *
+ * Any span of length W touches at most n + 1 sub-windows, so L is never exceeded; weighting the oldest one
+ * instead would bring back the sliding counter's leak. The price: a unit is remembered for up to W + W/n, so
+ * a steady load gets at least n/(n + 1) of L.
+ *
+ * State per key: a 16-bit sub-window id and n + 1 counts in a ring. Cost per decision: n + 1 additions.
+ * Oracle: bench/oracle.ts.
+ */
+import type { Verdict } from "../core/decision.ts";
+import type { Micros } from "../core/units.ts";
+import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
+
+const RING = 2;
+/** Ten sub-windows: 91 % of L under steady load, 52 bytes per slot. */
+const SUB_WINDOWS_DEFAULT = 10;
+
+export class ConservativeWindow implements Algorithm {
+  readonly name = "conservative-window";
+  readonly stateWords: number;
+  readonly capacity: number;
+  readonly staleAfterUs: number;
+
+  /** Length of the ring: the current sub-window and the n before it. */
+  readonly #ring: number;
+  readonly #subWindowUs: number;
+
+  constructor(params: AlgorithmParams) {
+    const subWindows = params.subWindows ?? SUB_WINDOWS_DEFAULT;
+    this.capacity = params.limit;
+    this.#ring = subWindows + 1;
+    this.stateWords = this.#ring;
+    // Rounded up: n + 1 sub-windows must cover every span of W.
+    this.#subWindowUs = Math.ceil(params.windowUs / subWindows);
+    this.staleAfterUs = STALE_AFTER_WINDOWS * this.#subWindowUs;
+  }
+
+  open(words: Uint32Array, at: number, nowUs: Micros): void {
+    storeWindowId(words, at, windowIdAt(nowUs, this.#subWindowUs));
+    words.fill(0, at + RING, at + RING + this.#ring);
+  }
+
+  evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const count = this.#countFrom(words, at, id, id);
+    const isAllowed = count + cost <= this.capacity || cost === 0;
+    const isPossible = cost <= this.capacity;
+    const used = isAllowed ? count + cost : count;
+    verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
+    verdict.limit = this.capacity;
+    verdict.remaining = used < this.capacity ? this.capacity - used : 0;
+    verdict.delayUs = 0;
+    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? this.#retryAfterUs(words, at, cost, nowUs) : Infinity;
+    const newest = isAllowed && cost > 0 ? id : this.#newestId(words, at, id);
+    verdict.resetAfterUs = used > 0 ? (newest + this.#ring) * this.#subWindowUs - nowUs : 0;
+  }
+
+  charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const passed = Math.min(windowsSince(words, at, id), this.#ring);
+    for (let age = 0; age < passed; age += 1) words[this.#slotOf(at, id - age)] = 0;
+    if (passed > 0) storeWindowId(words, at, id);
+    const slot = this.#slotOf(at, id);
+    words[slot] = saturated((words[slot] as number) + cost);
+  }
+
+  isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    return this.#countFrom(words, at, id, id) === 0;
+  }
+
+  /** Counts are counts under any limit. */
+  retune(): void {}
+
+  release(): void {}
+
+  outsideBytes(): number {
+    return 0;
+  }
+
+  #slotOf(at: number, id: number): number {
+    return at + RING + (id % this.#ring);
+  }
+
+  /** The sub-window last charged, as a full number. */
+  #storedId(words: Uint32Array, at: number, id: number): number {
+    return id - windowsSince(words, at, id);
+  }
+
+  /** What will still count in sub-window `future`, of all that was charged up to sub-window `id`. */
+  #countFrom(words: Uint32Array, at: number, id: number, future: number): number {
+    const stored = this.#storedId(words, at, id);
+    let count = 0;
+    for (let sub = future - this.#ring + 1; sub <= stored; sub += 1) {
+      if (sub > stored - this.#ring) count += words[this.#slotOf(at, sub)] as number;
+    }
+    return count;
+  }
+
+  #newestId(words: Uint32Array, at: number, id: number): number {
+    let sub = this.#storedId(words, at, id);
+    while (sub > id - this.#ring && words[this.#slotOf(at, sub)] === 0) sub -= 1;
+    return sub;
+  }
+
+  #retryAfterUs(words: Uint32Array, at: number, cost: number, nowUs: Micros): number {
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    let future = id + 1;
+    while (this.#countFrom(words, at, id, future) + cost > this.capacity) future += 1;
+    return future * this.#subWindowUs - nowUs;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * GCRA: the leaky bucket as one number.
+ *
+ * A key's whole history is folded into its theoretical arrival time (TAT): the moment its debt is paid off
+ * if it spends nothing more. Every unit moves TAT one emission interval T = W / L into the future; a cost c
+ * conforms when TAT would not run further ahead of now than the burst allows.
+ *
+ *      admit(c)  ⇔  max(TAT, now) + c·T − now ≤ B·T             then  TAT = max(TAT, now) + c·T
+ *
+ *          now                TAT        now + B·T
+ *      ─────┼──────── debt ────┼── room ─────┼──────▶ time
+ *
+ * State per key: one 48-bit moment. Cost per decision: a few multiplications. Exact for every rational T
+ * that modular-time.ts can hold. In ITU terms τ = (B − 1)·T for unit cost.
+ * Specification: ITU-T I.371, virtual scheduling. Equivalent: token-bucket.ts. Oracle: bench/oracle.ts.
+ */
+import type { Verdict } from "../core/decision.ts";
+import type { Micros } from "../core/units.ts";
+import type { Algorithm, AlgorithmName, AlgorithmParams } from "./algorithm.ts";
+import { assert } from "../core/assert.ts";
+import { MomentField } from "./modular-time.ts";
+
+export class Gcra implements Algorithm {
+  readonly name: AlgorithmName = "gcra";
+  readonly stateWords = 1;
+  readonly capacity: number;
+  readonly staleAfterUs: number;
+
+  readonly #limit: number;
+  readonly #tat: MomentField;
+  readonly #capacityTicks: number;
+
+  constructor(params: AlgorithmParams) {
+    this.#limit = params.limit;
+    this.capacity = params.limit === 0 ? 0 : (params.burst ?? params.limit);
+    this.#tat = new MomentField(params.limit, params.windowUs, this.capacity);
+    this.#capacityTicks = this.capacity * this.#tat.num;
+    this.staleAfterUs = this.#tat.staleAfterUs;
+  }
+
+  open(words: Uint32Array, at: number, nowUs: Micros): void {
+    this.#tat.store(words, at, 0, nowUs);
+  }
+
+  evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
+    const tat = this.#tat;
+    const debt = this.debtTicks(words, at, nowUs);
+    const room = this.#capacityTicks - debt - cost * tat.num;
+    verdict.limit = this.#limit;
+    verdict.delayUs = 0;
+    verdict.retryAfterUs = 0;
+    if (room >= 0) {
+      verdict.outcome = "allowed";
+      verdict.remaining = Math.floor(room / tat.num);
+      verdict.resetAfterUs = tat.ceilUs(debt + cost * tat.num);
+      return;
+    }
+    const isPossible = cost <= this.capacity;
+    // A peek at a key in debt beyond its burst is no refusal.
+    verdict.outcome = cost === 0 ? "allowed" : isPossible ? "denied" : "unsatisfiable";
+    verdict.retryAfterUs = cost === 0 ? 0 : isPossible ? tat.ceilUs(-room) : Infinity;
+    verdict.remaining = Math.max(0, Math.floor((this.#capacityTicks - debt) / tat.num));
+    verdict.resetAfterUs = tat.ceilUs(debt);
+  }
+
+  charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    const debt = this.debtTicks(words, at, nowUs) + cost * this.#tat.num;
+    this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
+  }
+
+  isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
+    return this.#tat.ticksAhead(words, at, nowUs) <= 0;
+  }
+
+  /** Debt is kept in units, rounded up to a tick. */
+  retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void {
+    assert(previous instanceof Gcra, "state is carried over within one algorithm");
+    const debt = (previous.debtTicks(words, at, nowUs) / previous.#tat.num) * this.#tat.num;
+    this.#tat.store(words, at, Math.min(Math.ceil(debt), this.#tat.horizonTicks), nowUs);
+  }
+
+  release(): void {}
+
+  outsideBytes(): number {
+    return 0;
+  }
+
+  /** How far TAT is ahead of now, in ticks; 0 when the key owes nothing. */
+  protected debtTicks(words: Uint32Array, at: number, nowUs: Micros): number {
+    const ahead = this.#tat.ticksAhead(words, at, nowUs);
+    return ahead > 0 ? ahead : 0;
+  }
+
+  protected ceilUs(ticks: number): number {
+    return this.#tat.ceilUs(ticks);
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The key table: every key's few words of state, off the JavaScript heap, growing without a pause.
+ *
+ * It is one slot array, or two while it changes size. Since slots are in hash order, resizing is a walk
+ * from left to right, a few slots with every insertion; one hash divides what has moved from what has not:
+ *
+ *      current   ░░░░░░░░░░░░░░░│17│19│  │61│63│        ░ moved away
+ *                               ▲ boundary
+ *      next      │02│  │09│  │11│                        every hash < boundary lives here
+ *
+ * Load stays within 0.74 … 0.93 (growth × 1.25). Entries found idle on the walk are dropped instead of
+ * moved, and the sweep does the same between walks; a table that has emptied shrinks the same way.
+ *
+ * Offsets returned by `find` and `insert` belong to `words` and hold until the next insert, remove or sweep.
+ * Memory: at most 2.25 times the old array while growing. With many tables the starting sizes are spread
+ * (`stagger`), so that they do not all grow at the same moment.
+ */
+import { SlotArray } from "./slot-array.ts";
+import { MemoryBudget } from "./memory-budget.ts";
+
+export const LOAD_MAX = 0.93;
+const GROWTH = 1.25;
+/** Below this load after a whole sweep the table shrinks. */
+const LOAD_SHRINK = 0.3;
+/** Load right after shrinking: room for a quarter more keys before it grows again. */
+const LOAD_AFTER_SHRINK = 0.74;
+const SLOTS_MIN = 8;
+/** A walk over s slots ends within s/32 insertions, so the old array never gets 4 % fuller meanwhile. */
+const MOVED_SLOTS_PER_INSERT = 32;
+
+/** Who knows what the state words mean. */
+export interface Reaper {
+  /** Whether dropping the entry loses nothing. */
+  isIdle(words: Uint32Array, at: number): boolean;
+  /** Called before an entry is dropped. */
+  release(words: Uint32Array, at: number): void;
+}
+
+export interface KeyTableOptions {
+  readonly stateWords: number;
+  readonly keysExpected?: number;
+  /** 0 … 1, this table's place in the growth cycle among its siblings. */
+  readonly stagger?: number;
+  readonly budget?: MemoryBudget;
+}
+
+export class KeyTable {
+  /** The array that the last `find` or `insert` was answered from. */
+  words: Uint32Array;
+
+  readonly #stateWords: number;
+  readonly #reaper: Reaper;
+  readonly #budget: MemoryBudget;
+  #current: SlotArray;
+  #next: SlotArray | undefined;
+  /** While resizing: entries with a smaller hash live in `#next`. Otherwise 0. */
+  #boundary = 0;
+  /** Offset of the next slot the sweep looks at, and when it last went round. */
+  #sweepAt = 0;
+
+  constructor(options: KeyTableOptions, reaper: Reaper) {
+    this.#stateWords = options.stateWords;
+    this.#reaper = reaper;
+    this.#budget = options.budget ?? new MemoryBudget(Infinity);
+    const slots = Math.max(SLOTS_MIN, Math.ceil((options.keysExpected ?? 0) / LOAD_MAX));
+    this.#current = new SlotArray(Math.ceil(slots * GROWTH ** (options.stagger ?? 0)), options.stateWords);
+    this.#budget.force(this.#current.words.byteLength);
+    this.words = this.#current.words;
+  }
+
+  /** Live and not yet swept entries. */
+  get count(): number {
+    return this.#current.count + (this.#next?.count ?? 0);
+  }
+
+  get bytes(): number {
+    return this.#current.words.byteLength + (this.#next?.words.byteLength ?? 0);
+  }
+
+  get isResizing(): boolean {
+    return this.#next !== undefined;
+  }
+
+  /** Offset into `words` of the key's slot, or −1. */
+  find(high: number, low: number): number {
+    const stored = storedHigh(high);
+    const array = this.#arrayOf(stored);
+    this.words = array.words;
+    return array.find(stored, low & 0xffff);
+  }
+
+  /**
+   * Makes a zeroed slot for an absent key. Offset into `words`, or −1 when the memory budget is spent;
+   * `isForced` takes a slot of the reserve instead.
+   */
+  insert(high: number, low: number, isForced = false): number {
+    const stored = storedHigh(high);
+    if (this.#next !== undefined) this.#walk(MOVED_SLOTS_PER_INSERT);
+    if (this.#next === undefined && this.#current.count + 1 > this.#current.slots * LOAD_MAX) {
+      if (this.#startResize(Math.ceil(this.#current.slots * GROWTH))) this.#walk(MOVED_SLOTS_PER_INSERT);
+      else if (!isForced) return -1;
+    }
+    for (;;) {
+      const array = this.#arrayOf(stored);
+      const at = array.insert(stored, low & 0xffff);
+      this.words = array.words;
+      if (at >= 0) return at;
+      this.#relieveTail(array);
+    }
+  }
+
+  /** Drops the entry at an offset of `words`. */
+  remove(at: number): void {
+    const array = this.words === this.#current.words ? this.#current : (this.#next as SlotArray);
+    this.#reaper.release(array.words, at);
+    array.remove(at);
+    // Successors moved one slot left; without this the sweep would step over one of them.
+    if (array === this.#current && at < this.#sweepAt) this.#sweepAt -= array.stride;
+  }
+
+  /** Looks at up to `slots` slots and drops the idle ones. True when this finished a round over all. */
+  sweep(slots: number): boolean {
+    if (this.#next !== undefined) {
+      this.#walk(slots);
+      return this.#next === undefined;
+    }
+    const array = this.#current;
+    const { words, stride } = array;
+    for (let seen = 0; seen < slots && this.#sweepAt < words.length; seen += 1) {
+      if (words[this.#sweepAt] !== 0 && this.#reaper.isIdle(words, this.#sweepAt)) {
+        this.#reaper.release(words, this.#sweepAt);
+        array.remove(this.#sweepAt);
+      } else {
+        this.#sweepAt += stride;
+      }
+    }
+    if (this.#sweepAt < words.length) return false;
+    this.#sweepAt = 0;
+    const wanted = Math.max(SLOTS_MIN, Math.ceil(array.count / LOAD_AFTER_SHRINK));
+    if (array.count < array.slots * LOAD_SHRINK && wanted < array.slots) this.#startResize(wanted);
+    return true;
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.forEach((words, at) => this.#reaper.release(words, at));
+    this.#budget.release(this.bytes);
+    this.#next = undefined;
+    this.#become(new SlotArray(SLOTS_MIN, this.#stateWords));
+    this.#budget.force(this.bytes);
+  }
+
+  /** Visits every entry, in hash order. The visitor may rewrite state but not add or remove. */
+  forEach(visit: (words: Uint32Array, at: number) => void): void {
+    for (const array of this.#next === undefined ? [this.#current] : [this.#next, this.#current]) {
+      for (let at = array.floor; at < array.words.length; at += array.stride) {
+        if (array.words[at] !== 0) visit(array.words, at);
+      }
+    }
+  }
+
+  /** Visits up to `most` entries from the key's home onwards: neighbours in hash order are a fair sample. */
+  sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void): void {
+    const { words, stride, floor } = this.#current;
+    const slots = (words.length - floor) / stride;
+    const first = Math.floor((high / 2 ** 32) * slots);
+    this.words = words;
+    for (let i = 0, seen = 0; i < slots && seen < most; i += 1) {
+      const at = floor + ((first + i) % slots) * stride;
+      if (words[at] === 0) continue;
+      visit(words, at);
+      seen += 1;
+    }
+  }
+
+  #arrayOf(stored: number): SlotArray {
+    return this.#next !== undefined && stored < this.#boundary ? this.#next : this.#current;
+  }
+
+  #startResize(slots: number): boolean {
+    if (!this.#budget.reserve(SlotArray.bytesFor(slots, this.#stateWords))) return false;
+    this.#next = new SlotArray(slots, this.#stateWords);
+    this.#boundary = 0;
+    return true;
+  }
+
+  /** Moves about `slots` slots of `#current`, keeping equal high hashes together. */
+  #walk(slots: number): void {
+    const source = this.#current;
+    const { words, stride } = source;
+    let moved = 0;
+    for (let at = source.floor, seen = 0; at < words.length; at += stride, seen += 1) {
+      const high = words[at] as number;
+      if (high === 0) continue;
+      if (seen >= slots && high !== moved) {
+        source.floor = at;
+        this.#boundary = high;
+        return;
+      }
+      if (this.#reaper.isIdle(words, at)) this.#reaper.release(words, at);
+      else while ((this.#next as SlotArray).adopt(words, at) < 0) this.#enlargeNext();
+      source.count -= 1;
+      moved = high;
+    }
+    const next = this.#next as SlotArray;
+    this.#budget.release(words.byteLength);
+    this.#next = undefined;
+    this.#become(next);
+  }
+
+  #become(array: SlotArray): void {
+    this.#current = array;
+    this.#boundary = 0;
+    this.#sweepAt = 0;
+    this.words = array.words;
+  }
+
+  /** A run of neighbours reached the end of an array's tail: rare enough to answer with a pause. */
+  #relieveTail(array: SlotArray): void {
+    if (array === this.#next) {
+      this.#enlargeNext();
+    } else {
+      if (this.#next === undefined) this.#forceResize(Math.ceil(array.slots * GROWTH));
+      this.#walk(Infinity);
+    }
+  }
+
+  #forceResize(slots: number): void {
+    this.#budget.force(SlotArray.bytesFor(slots, this.#stateWords));
+    this.#next = new SlotArray(slots, this.#stateWords);
+  }
+
+  #enlargeNext(): void {
+    const { words, stride, slots } = this.#next as SlotArray;
+    this.#budget.release(words.byteLength);
+    this.#forceResize(Math.ceil(slots * GROWTH));
+    for (let at = 0; at < words.length; at += stride) {
+      if (words[at] !== 0) (this.#next as SlotArray).adopt(words, at);
+    }
+  }
+}
+
+/** 0 marks an empty slot, so a high hash of 0 is kept as 1. */
+function storedHigh(high: number): number {
+  return high === 0 ? 1 : high;
+}

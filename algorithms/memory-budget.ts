@@ -1,0 +1,32 @@
+/**
+ * One memory cap shared by all key tables of a process. A table that may not grow evicts instead, and
+ * counts it (keyed-limiter.ts); running out of memory is never the operating system's decision.
+ */
+export class MemoryBudget {
+  readonly bytesMax: number;
+  #bytesUsed = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  get bytesUsed(): number {
+    return this.#bytesUsed;
+  }
+
+  /** Whether `bytes` more were granted. */
+  reserve(bytes: number): boolean {
+    if (this.#bytesUsed + bytes > this.bytesMax) return false;
+    this.#bytesUsed += bytes;
+    return true;
+  }
+
+  /** Takes `bytes` that cannot be refused: a table's first few slots, a log that must remember. */
+  force(bytes: number): void {
+    this.#bytesUsed += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#bytesUsed -= bytes;
+  }
+}

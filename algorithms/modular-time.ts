@@ -1,0 +1,108 @@
+/**
+ * Moments in few bits, and rates without rounding.
+ *
+ * A state keeps only the low bits of a moment. Every moment that matters lies within half the modulus of
+ * now, so the full one is the congruent value nearest to now; the sweep (keyed-limiter.ts) drops keys long
+ * before they are further away.
+ *
+ * A rate of `limit` per `windowUs` spaces units by the emission interval T = windowUs / limit, seldom a whole
+ * number of microseconds. T = num/den in lowest terms is exact: moments are whole microseconds plus a
+ * fraction over `den`, and differences of moments are integer *ticks* of 1/den µs.
+ *
+ *      word at + 1, low half   word at + 2
+ *      │ 16 bits │ 32 bits │  =  48 bits  =  [ whole µs modulo 2^(48 − k) │ fraction, k bits ]   den ≤ 2^k
+ *
+ * The more bits the fraction takes, the shorter the horizon; den is therefore bounded, and a T that does not
+ * fit is rounded up (a slightly slower rate, never a faster one).
+ */
+import { assert } from "../core/assert.ts";
+import type { Micros } from "../core/units.ts";
+
+const MOMENT_BITS = 48;
+const HIGH_FACTOR = 2 ** 32;
+/** A moment ahead of now is at most an eighth of the modulus away, so it stays readable for three more. */
+const HORIZONS_PER_MODULUS = 8;
+/** Products of ticks stay below this, so that sums of a few are still exact. */
+const TICKS_MAX = 2 ** 51;
+
+const HORIZON_MAX_US = 2 ** MOMENT_BITS / HORIZONS_PER_MODULUS;
+/** Longest time a burst may be worth: 400 days, just inside the 407 of the horizon. */
+export const BURST_WORTH_MAX_US = 400 * 86_400_000_000;
+/** However short the window, a sweep must not have to go round more often than every few minutes. */
+const HORIZON_MIN_US = 600_000_000;
+
+export class MomentField {
+  /** The emission interval in ticks, and ticks per microsecond. */
+  readonly num: number;
+  readonly den: number;
+  /** Furthest ahead of now that a moment is kept, in ticks: more debt than this is forgiven. */
+  readonly horizonTicks: number;
+  /** A slot must be swept before its moment is this old. */
+  readonly staleAfterUs: number;
+
+  readonly #modulusUs: number;
+  readonly #fractionFactor: number;
+
+  /** @param capacity units whose emission intervals must be representable exactly */
+  constructor(limit: number, windowUs: number, capacity: number) {
+    const worthUs = limit === 0 ? 0 : (capacity * windowUs) / limit;
+    assert(worthUs <= BURST_WORTH_MAX_US, "a burst is worth at most 400 days");
+    // Rounding T up adds less than one microsecond per unit.
+    const horizonUs = Math.max(worthUs + capacity, HORIZON_MIN_US);
+    const fractionBitsMax = Math.floor(Math.log2(HORIZON_MAX_US / horizonUs));
+    const { num, den } = emissionInterval(limit, windowUs, capacity, 2 ** fractionBitsMax);
+    this.num = num;
+    this.den = den;
+    const fractionBits = Math.ceil(Math.log2(den));
+    this.#fractionFactor = 2 ** fractionBits;
+    this.#modulusUs = 2 ** (MOMENT_BITS - fractionBits);
+    this.horizonTicks = (this.#modulusUs / HORIZONS_PER_MODULUS) * den;
+    this.staleAfterUs = (this.#modulusUs / HORIZONS_PER_MODULUS) * 2;
+  }
+
+  /** Ticks from now to the stored moment; negative when it has passed. */
+  ticksAhead(words: Uint32Array, at: number, nowUs: Micros): number {
+    const stored = ((words[at + 1] as number) & 0xffff) * HIGH_FACTOR + (words[at + 2] as number);
+    const low = Math.floor(stored / this.#fractionFactor);
+    const distance = low - nowUs;
+    const ahead = distance - this.#modulusUs * Math.floor(distance / this.#modulusUs + 0.5);
+    return ahead * this.den + (stored - low * this.#fractionFactor);
+  }
+
+  /** Stores the moment `ticks` from now. */
+  store(words: Uint32Array, at: number, ticks: number, nowUs: Micros): void {
+    const wholeUs = Math.floor(ticks / this.den);
+    const moment = nowUs + wholeUs;
+    const low = moment - this.#modulusUs * Math.floor(moment / this.#modulusUs);
+    const stored = low * this.#fractionFactor + (ticks - wholeUs * this.den);
+    words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | Math.floor(stored / HIGH_FACTOR);
+    words[at + 2] = stored;
+  }
+
+  /** Whole microseconds that cover `ticks`. */
+  ceilUs(ticks: number): number {
+    return Math.ceil(ticks / this.den);
+  }
+}
+
+/** windowUs / limit in lowest terms; rounded up to 1/denMax (or coarser) where that would not be exact. */
+function emissionInterval(
+  limit: number,
+  windowUs: number,
+  units: number,
+  denMax: number,
+): { num: number; den: number } {
+  if (limit === 0) return { num: 1, den: 1 };
+  const divisor = greatestCommonDivisor(limit, windowUs);
+  const num = windowUs / divisor;
+  const den = limit / divisor;
+  if (den <= denMax && units * num < TICKS_MAX) return { num, den };
+  let scale = denMax;
+  while (scale > 1 && units * Math.ceil((windowUs * scale) / limit) >= TICKS_MAX) scale /= 2;
+  return { num: Math.ceil((windowUs * scale) / limit), den: scale };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b];
+  return a;
+}

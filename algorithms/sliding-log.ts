@@ -1,0 +1,94 @@
+/**
+ * Sliding log: remember every admitted unit for exactly one window. The truth, and what it costs.
+ *
+ *      ──●──●●────●───────●●●──▶        an event at e is inside the window at t iff e > t − W
+ *        ├────── W ────────┤ now
+ *
+ * Never more than L in any span of W, never a needless denial. State grows with the limit: one event per
+ * admitted moment, 12 bytes each and up to twice that (event-arena.ts), where the others keep a few words.
+ * Units admitted in the same microsecond share an event.
+ *
+ * State per key: a 32-bit handle into the arena. Cost per decision: amortised O(1), a refusal reads as many
+ * events as must leave before the cost fits. Oracle: bench/oracle.ts.
+ */
+import type { Verdict } from "../core/decision.ts";
+import type { Micros } from "../core/units.ts";
+import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { EventArena } from "./event-arena.ts";
+
+const HANDLE = 2;
+
+export class SlidingLog implements Algorithm {
+  readonly name = "sliding-log";
+  readonly stateWords = 1;
+  readonly capacity: number;
+  readonly staleAfterUs = Infinity;
+
+  readonly #windowUs: number;
+  readonly #arena: EventArena;
+
+  /** @param previous the same log under other numbers, whose events are taken over */
+  constructor(params: AlgorithmParams, previous?: SlidingLog) {
+    this.capacity = params.limit;
+    this.#windowUs = params.windowUs;
+    this.#arena = previous === undefined ? new EventArena() : previous.#arena;
+  }
+
+  open(words: Uint32Array, at: number): void {
+    words[at + HANDLE] = 0;
+  }
+
+  evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
+    const count = this.#count(words, at, nowUs);
+    const isAllowed = count + cost <= this.capacity || cost === 0;
+    const isPossible = cost <= this.capacity;
+    const used = isAllowed ? count + cost : count;
+    verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
+    verdict.limit = this.capacity;
+    verdict.remaining = used < this.capacity ? this.capacity - used : 0;
+    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? this.#retryAfterUs(cost, nowUs) : Infinity;
+    verdict.delayUs = 0;
+    if (isAllowed && cost > 0) verdict.resetAfterUs = this.#windowUs;
+    else
+      verdict.resetAfterUs =
+        count > 0 ? this.#arena.timeUs(this.#arena.length - 1) + this.#windowUs - nowUs : 0;
+  }
+
+  charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.#count(words, at, nowUs);
+    words[at + HANDLE] = this.#arena.push(words[at + HANDLE] as number, nowUs, cost);
+  }
+
+  isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
+    return this.#count(words, at, nowUs) === 0;
+  }
+
+  /** Events are events under any limit. */
+  retune(): void {}
+
+  release(words: Uint32Array, at: number): void {
+    this.#arena.free(words[at + HANDLE] as number);
+  }
+
+  outsideBytes(): number {
+    return this.#arena.bytes;
+  }
+
+  /** Units inside the window now. Drops what has left it; selects the key's ring. */
+  #count(words: Uint32Array, at: number, nowUs: Micros): number {
+    if (!this.#arena.select(words[at + HANDLE] as number)) return 0;
+    this.#arena.dropUntil(nowUs - this.#windowUs);
+    return this.#arena.total;
+  }
+
+  #retryAfterUs(cost: number, nowUs: Micros): number {
+    const arena = this.#arena;
+    let excess = arena.total + cost - this.capacity;
+    let index = -1;
+    while (excess > 0) {
+      index += 1;
+      excess -= arena.cost(index);
+    }
+    return arena.timeUs(index) + this.#windowUs - nowUs;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Windows aligned to the epoch: window number k covers [k·W, (k + 1)·W). A state keeps the low 16 bits of
+ * the number of the window it was last charged in, beside the hash:
+ *
+ *      word at + 1   │ hash low 16 │ window id 16 │
+ *
+ * How many windows have passed since is unambiguous for 32,767 windows; the sweep drops the key before.
+ */
+import type { Micros } from "../core/units.ts";
+
+const ID_MODULUS = 2 ** 16;
+/** A slot must be swept before its window id is this many windows old. */
+export const STALE_AFTER_WINDOWS = ID_MODULUS / 2;
+
+/** Exact: the quotient of integers below 2^53 never rounds up to the next integer here, as now < 2^52. */
+export function windowIdAt(nowUs: Micros, windowUs: number): number {
+  return Math.floor(nowUs / windowUs);
+}
+
+/** Windows between the stored id and `id`; 0 also for a stored id from the future (the clock stepped back). */
+export function windowsSince(words: Uint32Array, at: number, id: number): number {
+  const distance = (id - ((words[at + 1] as number) & 0xffff)) & 0xffff;
+  return distance < STALE_AFTER_WINDOWS ? distance : 0;
+}
+
+export function storeWindowId(words: Uint32Array, at: number, id: number): void {
+  words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | (id & 0xffff);
+}
+
+/** Counts are 32-bit words; debt beyond that is forgiven. */
+export function saturated(count: number): number {
+  return count > 0xffffffff ? 0xffffffff : count;
+}

@@ -1,0 +1,71 @@
+/**
+ * Ids as subject tokens: tenants, keys and users may be any text, but a NATS subject may not.
+ *
+ *   raw id                                          token
+ *   [A-Za-z0-9_-]{1,64}, not starting with _        itself
+ *   anything else up to 64 bytes of UTF-8           ~ base64url(utf-8)
+ *   longer                                          ~~ base64url(SHA-256(utf-8))
+ *
+ * The mapping is one-to-one (up to SHA-256), so tokens are the ids everywhere inside PARL and raw text
+ * exists only at the edges. Tokens starting with `_` are ours (`_org`, `_global`). A `~` token whose text
+ * needed no encoding is refused: two spellings of one id would be two limits.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { invalidArgument, type ParlError } from "./errors.ts";
+
+const PLAIN = /^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$/;
+const ENCODED = /^~[A-Za-z0-9_-]{1,86}$/;
+const HASHED = /^~~[A-Za-z0-9_-]{43}$/;
+
+const RAW_BYTES_MAX = 64;
+/** Longest token: `~` and base64url of 64 bytes. */
+export const TOKEN_LENGTH_MAX = 87;
+
+/** Tokens that stand for a whole tenant or for everybody, in place of a key. */
+export const ORG_TOKEN = "_org";
+export const GLOBAL_TOKEN = "_global";
+
+const utf8 = new TextEncoder();
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The token of a raw id. Throws PARL_INVALID_ARGUMENT for an empty one, naming `field`. */
+export function encodeId(raw: string, field = "id"): string {
+  if (PLAIN.test(raw)) return raw;
+  if (typeof raw !== "string" || raw.length === 0) throw invalidArgument(field, "a non-empty string", raw);
+  const bytes = utf8.encode(raw);
+  return bytes.length <= RAW_BYTES_MAX ? `~${base64url(bytes)}` : `~~${base64url(sha256(bytes))}`;
+}
+
+/** Whether `token` is one that `encodeId` gives for some id. */
+export function isIdToken(token: string): boolean {
+  if (PLAIN.test(token)) return true;
+  if (HASHED.test(token)) return true;
+  return ENCODED.test(token) && decodeId(token) !== undefined;
+}
+
+/** The raw id behind a token, or undefined where it is a hash or no canonical token. */
+export function decodeId(token: string): string | undefined {
+  if (PLAIN.test(token)) return token;
+  if (!ENCODED.test(token)) return undefined;
+  try {
+    const binary = atob(token.slice(1).replaceAll("-", "+").replaceAll("_", "/"));
+    const raw = strictUtf8.decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+    return encodeId(raw) === token ? raw : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function invalidToken(field: string, token: string): ParlError {
+  return invalidArgument(
+    field,
+    "an id token ([A-Za-z0-9_-]{1,64} not starting with _, or ~ and base64url of the text)",
+    token,
+  );
+}
+
+function base64url(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
