@@ -18,6 +18,8 @@ const ROUNDS_CLOSING = 7;
 
 /** Longest text `ofString` takes. */
 const TEXT_LENGTH_MAX = 1_024;
+/** Where a string's bytes are laid out; shared, because hashing never interleaves. */
+const scratch = new Uint8Array(TEXT_LENGTH_MAX);
 
 export class IdentityHash {
   /** The two halves of the last hash, unsigned 32-bit. */
@@ -28,7 +30,6 @@ export class IdentityHash {
   #v1: number;
   #v2: number;
   #v3: number;
-  readonly #scratch = new Uint8Array(TEXT_LENGTH_MAX);
 
   /** @param seedHigh, seedLow the cluster's secret, two unsigned 32-bit integers */
   constructor(seedHigh: number, seedLow: number) {
@@ -46,27 +47,18 @@ export class IdentityHash {
     fork.#v1 = this.#v1;
     fork.#v2 = this.#v2;
     fork.#v3 = this.#v3;
-    fork.#absorb(fork.#scratch, 0, fork.#encode(padded), false);
+    fork.#absorb(scratch, 0, encode(padded), false);
     return fork;
   }
 
   /** Hashes an ASCII string of up to 1,024 characters into `high` and `low`. */
   ofString(text: string): void {
-    this.#absorb(this.#scratch, 0, this.#encode(text), true);
+    this.#absorb(scratch, 0, encode(text), true);
   }
 
   /** Hashes bytes[start … end) into `high` and `low`; equal to `ofString` of the same ASCII text. */
   ofBytes(bytes: Uint8Array, start: number, end: number): void {
     this.#absorb(bytes, start, end, true);
-  }
-
-  #encode(text: string): number {
-    const length = text.length;
-    if (length > TEXT_LENGTH_MAX)
-      throw new RangeError(`text to hash is ${length} long, at most ${TEXT_LENGTH_MAX}`);
-    const scratch = this.#scratch;
-    for (let i = 0; i < length; i += 1) scratch[i] = text.charCodeAt(i);
-    return length;
   }
 
   /**
@@ -136,4 +128,14 @@ export class IdentityHash {
     }
     this.low = (v1 ^ v3) >>> 0;
   }
+}
+
+/** Lays out ASCII text in the scratch bytes; its length. */
+function encode(text: string): number {
+  const length = text.length;
+  if (length > TEXT_LENGTH_MAX) {
+    throw new RangeError(`text to hash is ${length} characters long, at most ${TEXT_LENGTH_MAX}`);
+  }
+  for (let i = 0; i < length; i += 1) scratch[i] = text.charCodeAt(i);
+  return length;
 }

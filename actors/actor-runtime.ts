@@ -1,0 +1,133 @@
+/**
+ * Runs one actor: mailbox in front, supervisor behind, the clock and the scheduler around it.
+ *
+ *      post ──▶ mailbox ──▶ step(event, now) ──▶ outbox
+ *        │ full                │ throws
+ *        ▼                     ▼
+ *      OVERLOADED          answer INTERNAL, throw the state away, start again after a back-off
+ *
+ * Messages that arrived together are worked off together, right after they arrived. A turn ends after
+ * `turnWeight` so that the socket is read in between; what arrives then fills the mailbox, and beyond its
+ * bound callers are told to come back instead of being kept waiting.
+ */
+import type { Clock } from "../core/clock.ts";
+import { ParlError } from "../core/errors.ts";
+import { LatencyHistogram } from "../core/latency-histogram.ts";
+import type { Micros } from "../core/units.ts";
+import type { Actor, Outbox } from "./actor.ts";
+import { Mailbox } from "./mailbox.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** Checks waiting: at a million a second, what is beyond this would wait longer than 60 ms. */
+const MAILBOX_WEIGHT_MAX = 65_536;
+/** Checks worked off in a row before the sockets get their turn: a few milliseconds. */
+const TURN_WEIGHT = 4_096;
+/** What a caller is told when the mailbox is full: by then a full one has been worked off. */
+const OVERLOADED_RETRY_MS = 100;
+
+export interface RuntimeOptions<Event> {
+  /** Makes the actor; called again after a crash. */
+  readonly create: () => Actor<Event>;
+  readonly clock: Clock;
+  readonly outbox: Outbox;
+  readonly mailboxWeightMax?: number;
+  /** Sees every event with its time before the step (inbox-recording.ts). */
+  readonly record?: (event: Event, nowUs: Micros) => void;
+  /** Told of crashes. */
+  readonly onCrash?: (error: unknown, restartInUs: number) => void;
+}
+
+export class ActorRuntime<Event> {
+  /** Time of a step divided by its checks, in microseconds. */
+  readonly stepLatency = new LatencyHistogram();
+  /** Checks refused because the mailbox was full. */
+  overloaded = 0;
+
+  readonly #options: RuntimeOptions<Event>;
+  readonly #mailbox: Mailbox<Event>;
+  readonly #supervisor = new Supervisor();
+  #actor: Actor<Event>;
+  /** Monotonic time before which a crashed actor takes nothing. */
+  #restartUs = 0;
+  #isScheduled = false;
+  #isDraining = false;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: RuntimeOptions<Event>) {
+    this.#options = options;
+    this.#mailbox = new Mailbox(options.mailboxWeightMax ?? MAILBOX_WEIGHT_MAX);
+    this.#actor = options.create();
+  }
+
+  get mailboxDepth(): number {
+    return this.#mailbox.weight;
+  }
+
+  get crashes(): number {
+    return this.#supervisor.crashes;
+  }
+
+  post(event: Event): void {
+    const { clock, outbox } = this.#options;
+    if (this.#isDraining || clock.monotonicUs() < this.#restartUs) {
+      const message = this.#isDraining
+        ? "this actor is shutting down"
+        : "the actor is restarting after a crash";
+      this.#actor.refuse(event, new ParlError("PARL_UNAVAILABLE", message), outbox);
+      return;
+    }
+    const weight = this.#actor.weigh(event);
+    if (!this.#mailbox.push(event, weight)) {
+      this.overloaded += weight;
+      const message = `the mailbox is full (${this.#mailbox.weight} checks waiting); come back later`;
+      const error = new ParlError("PARL_OVERLOADED", message, { retryAfterMs: OVERLOADED_RETRY_MS });
+      this.#actor.refuse(event, error, outbox);
+      return;
+    }
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => this.#turn());
+  }
+
+  /** Refuses new events and resolves when everything accepted has been answered. */
+  drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#mailbox.length === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#onDrained = resolve));
+  }
+
+  #turn(): void {
+    const before = this.#mailbox.weight;
+    while (this.#mailbox.length > 0 && before - this.#mailbox.weight < TURN_WEIGHT) {
+      const weight = this.#mailbox.weight;
+      const event = this.#mailbox.shift() as Event;
+      this.#step(event, weight - this.#mailbox.weight);
+    }
+    this.#isScheduled = this.#mailbox.length > 0;
+    if (this.#isScheduled) setImmediate(() => this.#turn());
+    else this.#onDrained?.();
+  }
+
+  #step(event: Event, weight: number): void {
+    const { clock, outbox, record } = this.#options;
+    const nowUs = clock.wallUs();
+    const startedUs = clock.monotonicUs();
+    record?.(event, nowUs);
+    try {
+      this.#actor.step(event, nowUs, outbox);
+    } catch (error) {
+      this.#crash(event, error);
+    }
+    if (weight > 0) this.stepLatency.record((clock.monotonicUs() - startedUs) / weight, weight);
+  }
+
+  #crash(event: Event, error: unknown): void {
+    const { clock, create, outbox, onCrash } = this.#options;
+    const delayUs = this.#supervisor.delayAfterCrashUs(clock.monotonicUs());
+    const message = "the actor failed and starts again from nothing";
+    this.#actor.refuse(event, new ParlError("PARL_INTERNAL", message, { cause: error }), outbox);
+    this.#restartUs = clock.monotonicUs() + delayUs;
+    this.#actor = create();
+    onCrash?.(error, delayUs);
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * What an actor is: a step function over events, and everything it wants done in return.
+ *
+ * `step` reads no clock and does no I/O. It puts replies into the outbox and the host sends them, in order,
+ * after the step has returned. That is what makes an actor replayable: the same events at the same times
+ * give the same outbox (inbox-recording.ts).
+ */
+import type { ParlError } from "../core/errors.ts";
+import type { Micros } from "../core/units.ts";
+
+export interface Outbox {
+  /** Answers a request. An empty address means that nobody waits for the answer. */
+  reply(to: string, payload: Uint8Array): void;
+}
+
+export interface Actor<Event> {
+  step(event: Event, nowUs: Micros, outbox: Outbox): void;
+  /** Answers `event` without deciding anything, because the actor cannot take it. */
+  refuse(event: Event, error: ParlError, outbox: Outbox): void;
+  /** How much of the mailbox an event takes. */
+  weigh(event: Event): number;
+}

@@ -1,0 +1,88 @@
+/**
+ * Connects a shard actor to its region's NATS server: messages in as events, replies out.
+ *
+ * Every owned shard has a subscription of its own, so that a shard can move to another process by moving its
+ * subscription. The public subjects are taken in a queue group, for what the server's mappings left alone.
+ */
+import { connect, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { ParlError } from "../core/errors.ts";
+import type { Outbox } from "./actor.ts";
+import type { ShardEvent } from "./shard-event.ts";
+import { eventOf, PUBLIC_SUBJECTS, shardSubject } from "./subjects.ts";
+
+const QUEUE_GROUP = "parl-router";
+/** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
+export const NATS_VERSION_MIN = "2.12.0";
+
+export interface NatsAddress {
+  readonly servers: readonly string[];
+  readonly name: string;
+}
+
+/** @throws ParlError PARL_UNAVAILABLE when no server answers or it is too old, with the way out */
+export async function connectNats({ servers, name }: NatsAddress): Promise<NatsConnection> {
+  const where = servers.join(", ");
+  let connection: NatsConnection;
+  try {
+    connection = await connect({
+      servers: [...servers],
+      name,
+      noAsyncTraces: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      reconnectJitter: 250,
+      pingInterval: 2_000,
+      maxPingOut: 3,
+    });
+  } catch (cause) {
+    const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --nats`;
+    throw new ParlError("PARL_UNAVAILABLE", message, { field: "nats", cause });
+  }
+  const version = connection.info?.version ?? "unknown";
+  if (isOlder(version, NATS_VERSION_MIN)) {
+    await connection.close();
+    const message = `nats-server ${version} at ${where} is too old; ${NATS_VERSION_MIN} or newer is needed`;
+    throw new ParlError("PARL_UNAVAILABLE", message, { field: "nats" });
+  }
+  return connection;
+}
+
+/** Replies through a connection. What cannot be sent is lost, like any message to a peer that has gone. */
+export function natsOutbox(connection: NatsConnection): Outbox {
+  return {
+    reply(to, payload) {
+      if (!connection.isClosed()) connection.publish(to, payload);
+    },
+  };
+}
+
+/** Feeds `post` with everything sent to `shards` and to the region. */
+export function subscribeShards(
+  connection: NatsConnection,
+  shards: number,
+  post: (event: ShardEvent) => void,
+): Subscription[] {
+  const callback = (error: Error | null, message: Msg): void => {
+    if (error === null) post(eventOf(message.subject, message.data, message.reply ?? ""));
+  };
+  const owned = Array.from({ length: shards }, (_, shard) =>
+    connection.subscribe(shardSubject(shard), { callback }),
+  );
+  const shared = PUBLIC_SUBJECTS.map((subject) =>
+    connection.subscribe(subject, { queue: QUEUE_GROUP, callback }),
+  );
+  return [...owned, ...shared];
+}
+
+function isOlder(version: string, minimum: string): boolean {
+  const have = versionParts(version);
+  for (const [place, need] of versionParts(minimum).entries()) {
+    const got = have[place] ?? 0;
+    if (got !== need) return !(got > need);
+  }
+  return false;
+}
+
+function versionParts(version: string): number[] {
+  return version.split(/[.-]/).map(Number);
+}

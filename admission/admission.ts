@@ -1,0 +1,258 @@
+/**
+ * Admission: may this check pass, under every policy that matches it? All or nothing.
+ *
+ *      user ─▶ ┌──────────┐ verdict ┐
+ *      key  ─▶ │ limiters │ verdict ├─▶ all allowed?  ─ yes ─▶ charge every one of them
+ *      org  ─▶ │ at home  │ verdict │                 └─ no ──▶ charge none, name the tightest
+ *      global ▶└──────────┘ verdict ┘
+ *
+ * Every dimension of a check is evaluated at its own home shard and nothing is charged until all have
+ * agreed, within one tick. The answer is the minimum: `remaining` and the name come from the tightest
+ * policy; a denied check waits for the slowest of those that refused, exactly, because a policy that would
+ * admit a cost now admits it at any later moment without traffic between.
+ *
+ * A check is described by registers (`describe…`, then `evaluate`), so that a packed frame is decided
+ * straight from its bytes. Nothing is allocated per decision.
+ */
+import type { MemoryBudget } from "../algorithms/memory-budget.ts";
+import { Verdict } from "../core/decision.ts";
+import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
+import { IdentityHash } from "../core/half-sip-hash.ts";
+import type { Micros } from "../core/units.ts";
+import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
+import type { PolicySet } from "./policy-set.ts";
+import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
+
+/** Tenants remembered; beyond that the cache starts over, so that inventing tenants costs us no memory. */
+const TENANT_VIEWS_MAX = 4_096;
+
+export interface ClusterSecret {
+  readonly high: number;
+  readonly low: number;
+}
+
+export interface AdmissionOptions {
+  readonly shards: number;
+  /** Seed of the identity hash, the same in every process that may own these keys. */
+  readonly secret: ClusterSecret;
+  readonly policies: PolicySet;
+  readonly budget: MemoryBudget;
+}
+
+export class Admission {
+  readonly shards: number;
+  /** The combined answer of the last evaluate. */
+  readonly verdict = new Verdict();
+  /** Index of the tightest policy in the set, −1 when none applied. */
+  tightest = -1;
+  /** Home shard of the check described, by its finest dimension. */
+  home = 0;
+
+  #policies: PolicySet;
+  readonly #hash: IdentityHash;
+  readonly #keys: ShardKeys[];
+  readonly #views = new Map<string, TenantView>();
+  #sweepNext = 0;
+
+  // The check described: identity and home by dimension; an absent dimension has home −1.
+  readonly #high = new Float64Array(4);
+  readonly #low = new Float64Array(4);
+  readonly #homes = new Int32Array(4);
+  #view: TenantView;
+
+  // What the last evaluate looked at, in order, for the commit.
+  readonly #looked: KeyedLimiter[] = [];
+  #lookedCount = 0;
+  readonly #one = new Verdict();
+
+  constructor(options: AdmissionOptions) {
+    this.shards = options.shards;
+    this.#policies = options.policies;
+    this.#hash = new IdentityHash(options.secret.high, options.secret.low);
+    this.#keys = Array.from(
+      { length: options.shards },
+      (_, shard) => new ShardKeys(shard, shard / options.shards, options.policies, options.budget),
+    );
+    this.#view = this.#viewOf("");
+  }
+
+  get policies(): PolicySet {
+    return this.#policies;
+  }
+
+  /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
+  adopt(policies: PolicySet): void {
+    this.#policies = policies;
+    this.#views.clear();
+    this.#view = this.#viewOf("");
+  }
+
+  /** Describes the check to be decided by its tokens; an absent user or key is "". */
+  describe(tenant: string, user: string, key: string): void {
+    const view = this.#startCheck(tenant);
+    if (user !== "") {
+      view.userHash.ofString(user);
+      this.#place(USER, view.userHash, fnv1aString(user, view.placement));
+    }
+    if (key !== "") {
+      view.keyHash.ofString(key);
+      this.#place(KEY, view.keyHash, fnv1aString(key, view.placement));
+    }
+    this.#settleHome();
+  }
+
+  /** The same from bytes: key in [keyStart, userStart), user in [userStart, end). */
+  describeBytes(tenant: string, bytes: Uint8Array, keyStart: number, userStart: number, end: number): void {
+    const view = this.#startCheck(tenant);
+    if (end > userStart) {
+      view.userHash.ofBytes(bytes, userStart, end);
+      this.#place(USER, view.userHash, fnv1aBytes(bytes, userStart, end, view.placement));
+    }
+    if (userStart > keyStart) {
+      view.keyHash.ofBytes(bytes, keyStart, userStart);
+      this.#place(KEY, view.keyHash, fnv1aBytes(bytes, keyStart, userStart, view.placement));
+    }
+    this.#settleHome();
+  }
+
+  /** Evaluates the check described and, when every policy allows it, charges all of them. */
+  decide(cost: number, nowUs: Micros): void {
+    this.evaluate(cost, nowUs);
+    if (this.verdict.outcome !== "allowed" || cost === 0) return;
+    for (let i = 0; i < this.#lookedCount; i += 1) (this.#looked[i] as KeyedLimiter).commit(cost);
+  }
+
+  /** Writes the combined verdict of the check described; charges nothing. */
+  evaluate(cost: number, nowUs: Micros): void {
+    const { verdict } = this;
+    const view = this.#view;
+    this.tightest = -1;
+    this.#lookedCount = 0;
+    verdict.outcome = "allowed";
+    verdict.limit = 0;
+    verdict.remaining = 0;
+    verdict.retryAfterUs = 0;
+    verdict.resetAfterUs = 0;
+    verdict.delayUs = 0;
+    for (let i = 0; i < view.policyIndices.length; i += 1) {
+      const dimension = view.dimensions[i] as number;
+      const home = this.#homes[dimension] as number;
+      if (home < 0) continue;
+      const index = view.policyIndices[i] as number;
+      const limiter = this.#keysOf(home, nowUs).limiter(index);
+      limiter.evaluate(
+        this.#high[dimension] as number,
+        this.#low[dimension] as number,
+        cost,
+        nowUs,
+        this.#one,
+      );
+      this.#looked[this.#lookedCount] = limiter;
+      this.#lookedCount += 1;
+      this.#combine(index);
+    }
+    if (verdict.outcome !== "allowed") verdict.delayUs = 0;
+  }
+
+  /** Charges usage that already happened to every matching policy; leaves a peek in the verdict. */
+  report(cost: number, nowUs: Micros): void {
+    this.evaluate(0, nowUs);
+    for (let i = 0; i < this.#lookedCount; i += 1) (this.#looked[i] as KeyedLimiter).commit(cost);
+    this.evaluate(0, nowUs);
+  }
+
+  /** Visits what each matching policy says of the check described; charges nothing. */
+  inspect(cost: number, nowUs: Micros, visit: (policyIndex: number, verdict: Verdict) => void): void {
+    const view = this.#view;
+    for (const [i, index] of view.policyIndices.entries()) {
+      const dimension = view.dimensions[i] as number;
+      const home = this.#homes[dimension] as number;
+      if (home < 0) continue;
+      const limiter = this.#keysOf(home, nowUs).limiter(index);
+      limiter.evaluate(
+        this.#high[dimension] as number,
+        this.#low[dimension] as number,
+        cost,
+        nowUs,
+        this.#one,
+      );
+      visit(index, this.#one);
+    }
+  }
+
+  /** Drops some idle keys of the next shard in turn. */
+  sweep(nowUs: Micros): void {
+    this.#sweepNext = (this.#sweepNext + 1) % this.shards;
+    this.#keysOf(this.#sweepNext, nowUs).sweep(nowUs);
+  }
+
+  usage(shard: number): ShardUsage {
+    return (this.#keys[shard] as ShardKeys).usage();
+  }
+
+  /** Keys held for one policy over all shards. */
+  keysOfPolicy(index: number): number {
+    const current = this.#keys.filter((keys) => keys.revision === this.#policies.revision);
+    return current.reduce((sum, keys) => sum + keys.keysOf(index), 0);
+  }
+
+  #combine(index: number): void {
+    const { verdict } = this;
+    const one = this.#one;
+    if (one.delayUs > verdict.delayUs) verdict.delayUs = one.delayUs;
+    if (this.tightest >= 0) {
+      // Refusals outrank permissions, a longer wait outranks a shorter one, less left outranks more.
+      const isTighter =
+        one.retryAfterUs > verdict.retryAfterUs ||
+        (verdict.retryAfterUs === 0 && one.retryAfterUs === 0 && one.remaining < verdict.remaining);
+      if (!isTighter) return;
+    }
+    const { delayUs } = verdict;
+    verdict.copyFrom(one);
+    verdict.delayUs = delayUs;
+    this.tightest = index;
+  }
+
+  #keysOf(shard: number, nowUs: Micros): ShardKeys {
+    const keys = this.#keys[shard] as ShardKeys;
+    if (keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+    return keys;
+  }
+
+  #startCheck(tenant: string): TenantView {
+    const view = tenant === this.#view.tenant ? this.#view : this.#viewOf(tenant);
+    this.#view = view;
+    this.#homes[USER] = -1;
+    this.#homes[KEY] = -1;
+    this.#high[ORG] = view.orgHigh;
+    this.#low[ORG] = view.orgLow;
+    this.#homes[ORG] = view.orgShard;
+    this.#high[GLOBAL] = view.globalHigh;
+    this.#low[GLOBAL] = view.globalLow;
+    this.#homes[GLOBAL] = view.globalShard;
+    return view;
+  }
+
+  #place(dimension: number, identity: IdentityHash, placement: number): void {
+    this.#high[dimension] = identity.high;
+    this.#low[dimension] = identity.low;
+    this.#homes[dimension] = placement % this.shards;
+  }
+
+  #settleHome(): void {
+    const user = this.#homes[USER] as number;
+    const key = this.#homes[KEY] as number;
+    this.home = user >= 0 ? user : key >= 0 ? key : (this.#homes[ORG] as number);
+  }
+
+  #viewOf(tenant: string): TenantView {
+    let view = this.#views.get(tenant);
+    if (view === undefined) {
+      if (this.#views.size >= TENANT_VIEWS_MAX) this.#views.clear();
+      view = new TenantView(tenant, this.#policies, this.#hash, this.shards);
+      this.#views.set(tenant, view);
+    }
+    return view;
+  }
+}

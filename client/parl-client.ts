@@ -1,0 +1,225 @@
+/**
+ * The SDK: `check` from any number of places at once, one packed message per shard and tick underneath.
+ *
+ *      const parl = await connectParl({ regions: [{ name: "eu", servers: ["nats://127.0.0.1:4222"] }] });
+ *      const { allowed, retryAfterUs } = await parl.check({ tenant: "acme", key: "alice" });
+ *
+ * Regions are tried in order: a check goes to the first that is usable, and on to the next when nobody can
+ * have charged it. When an answer is lost, whether it was charged is unknown; then the check is not repeated
+ * elsewhere and `onFailure` decides.
+ */
+import { TIERS } from "../core/decision.ts";
+import { invalidArgument, ParlError } from "../core/errors.ts";
+import { encodeId } from "../core/id.ts";
+import { finestToken, homeShard, SHARDS_DEFAULT } from "../core/key.ts";
+import { COST_MAX, type FrameKind } from "../core/packed-request.ts";
+import { blindResult, type CheckRequest, type CheckResult, type OnFailure } from "./check.ts";
+import { connectRegion, type RegionAddress } from "./connect-region.ts";
+import type { CheckEvents, PendingCheck } from "./pending-check.ts";
+import { RegionLink } from "./region-link.ts";
+
+const DEADLINE_MS_DEFAULT = 500;
+/** Beyond this many unanswered checks more waiting helps nobody. */
+const IN_FLIGHT_MAX_DEFAULT = 262_144;
+const TENANT_DEFAULT = "default";
+/** Between attempts to reach a region that was down from the start. */
+const RECONNECT_MS = 1_000;
+
+export interface ParlClientOptions {
+  /** Home region first, then where to go when it is down. */
+  readonly regions: readonly RegionAddress[];
+  /** Tenant of checks that name none. */
+  readonly tenant?: string;
+  readonly deadlineMs?: number;
+  /** Default "throw". */
+  readonly onFailure?: OnFailure;
+  /** Checks under way at most; more fail with PARL_OVERLOADED. */
+  readonly maxInFlight?: number;
+  /** Shards per region, as configured there. */
+  readonly shards?: number;
+}
+
+/** Connects to the first region that answers and goes on trying the others. @throws ParlError when none does */
+export async function connectParl(options: ParlClientOptions): Promise<ParlClient> {
+  if (options.regions.length === 0) throw invalidArgument("regions", "at least one region", options.regions);
+  const client = new ParlClient(options);
+  await client.connected();
+  return client;
+}
+
+export class ParlClient implements CheckEvents {
+  /** Checks that `onFailure` answered because no shard did. */
+  blindDecisions = 0;
+
+  readonly #options: ParlClientOptions;
+  /** By position in the options; undefined while not yet connected. */
+  readonly #links: (RegionLink | undefined)[];
+  readonly #connecting: Promise<void>[];
+  readonly #deadlineMs: number;
+  readonly #inFlightMax: number;
+  readonly #shards: number;
+  #inFlight = 0;
+  #isClosed = false;
+
+  /** Use `connectParl`. */
+  constructor(options: ParlClientOptions) {
+    this.#options = options;
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    this.#inFlightMax = options.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT;
+    this.#shards = options.shards ?? SHARDS_DEFAULT;
+    this.#links = options.regions.map(() => undefined);
+    this.#connecting = options.regions.map((_, position) => this.#connect(position));
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Resolves when one region is connected; closes and rejects when none can be. */
+  async connected(): Promise<void> {
+    try {
+      await Promise.any(this.#connecting);
+    } catch (error) {
+      await this.close();
+      throw (error as AggregateError).errors[0];
+    }
+  }
+
+  /** Regions that can be asked now, in order of preference. */
+  usableRegions(): string[] {
+    const nowMs = performance.now();
+    return this.#links.flatMap((link) => (link?.isUsable(nowMs) === true ? [link.region] : []));
+  }
+
+  /** Asks whether `request` may pass. Rejects with a ParlError for bad input, or when `onFailure` is "throw". */
+  check(request: CheckRequest): Promise<CheckResult> {
+    return this.#ask("check", request);
+  }
+
+  /** Charges usage that already happened; give it an `id` so that a repeated report is charged once. */
+  report(request: CheckRequest): Promise<CheckResult> {
+    return this.#ask("report", request);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#links.map(async (link) => link?.close()));
+  }
+
+  decided(check: PendingCheck, result: CheckResult): void {
+    this.#inFlight -= 1;
+    check.resolve(result);
+  }
+
+  failed(check: PendingCheck, error: ParlError): void {
+    // A lost answer may have been charged; asking elsewhere could charge twice.
+    const isUncharged = error.isRetryable() && error.code !== "PARL_DEADLINE_EXCEEDED";
+    if (isUncharged && !this.#isClosed && this.#send(check)) return;
+    this.#inFlight -= 1;
+    const { onFailure = "throw" } = this.#options;
+    if (onFailure === "throw" || !error.isRetryable()) {
+      check.reject(error);
+      return;
+    }
+    this.blindDecisions += 1;
+    const verdict =
+      typeof onFailure === "function" ? onFailure({ request: check.request, error }) : onFailure === "allow";
+    check.resolve(typeof verdict === "boolean" ? blindResult(verdict, check.tier) : verdict);
+  }
+
+  #ask(kind: FrameKind, request: CheckRequest): Promise<CheckResult> {
+    return new Promise((resolve, reject) => {
+      const check = this.#pending(kind, request, resolve, reject);
+      this.#inFlight += 1;
+      if (this.#isClosed) this.failed(check, new ParlError("PARL_UNAVAILABLE", "the client is closed"));
+      else if (this.#inFlight > this.#inFlightMax) this.#refuse(check);
+      else if (!this.#send(check)) this.failed(check, unreachable(this.#options.regions));
+    });
+  }
+
+  /** Throws for bad input, which rejects the promise being made. */
+  #pending(
+    kind: FrameKind,
+    request: CheckRequest,
+    resolve: (result: CheckResult) => void,
+    reject: (error: Error) => void,
+  ): PendingCheck {
+    const { cost = 1, tier = "approximate" } = request;
+    const tenant = encodeId(request.tenant ?? this.#options.tenant ?? TENANT_DEFAULT, "tenant");
+    const key = request.key === undefined ? "" : encodeId(request.key, "key");
+    const user = request.user === undefined ? "" : encodeId(request.user, "user");
+    const id = request.id === undefined ? "" : encodeId(request.id, "id");
+    if (!TIERS.includes(tier)) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
+    if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
+      throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
+    }
+    const deadlineMs = performance.now() + (request.deadlineMs ?? this.#deadlineMs);
+    const shard = homeShard(tenant, finestToken(user, key), this.#shards);
+    return {
+      kind,
+      request,
+      tenant,
+      key,
+      user,
+      id,
+      cost,
+      tier,
+      deadlineMs,
+      shard,
+      moves: 0,
+      nextRegion: 0,
+      resolve,
+      reject,
+    };
+  }
+
+  /** Hands the check to the next region worth asking; false when there is none or no time. */
+  #send(check: PendingCheck): boolean {
+    const nowMs = performance.now();
+    while (check.nextRegion < this.#links.length && check.deadlineMs > nowMs) {
+      const link = this.#links[check.nextRegion];
+      check.nextRegion += 1;
+      if (link?.isUsable(nowMs) !== true) continue;
+      check.moves = 0;
+      link.add(check);
+      return true;
+    }
+    return false;
+  }
+
+  #refuse(check: PendingCheck): void {
+    check.nextRegion = this.#links.length;
+    const message = `${this.#inFlightMax} checks are under way already (maxInFlight); slow down or raise it`;
+    this.failed(check, new ParlError("PARL_OVERLOADED", message));
+  }
+
+  /** Connects one region; after a first failure goes on trying in the background. */
+  async #connect(position: number): Promise<void> {
+    const region = this.#options.regions[position] as RegionAddress;
+    try {
+      await this.#link(region, position);
+    } catch (error) {
+      const retry = setInterval(() => {
+        if (this.#isClosed) clearInterval(retry);
+        else
+          this.#link(region, position).then(
+            () => clearInterval(retry),
+            () => undefined,
+          );
+      }, RECONNECT_MS);
+      retry.unref();
+      throw error;
+    }
+  }
+
+  async #link(region: RegionAddress, position: number): Promise<void> {
+    const connection = await connectRegion(region);
+    if (this.#isClosed || this.#links[position] !== undefined) await connection.close();
+    else this.#links[position] = new RegionLink(region.name, connection, this);
+  }
+}
+
+function unreachable(regions: readonly RegionAddress[]): ParlError {
+  const names = regions.map((region) => region.name).join(", ");
+  return new ParlError("PARL_UNAVAILABLE", `no region answers (${names}); is one running (npm start)?`);
+}

@@ -1,0 +1,276 @@
+/**
+ * The way to one region: packs what is asked within a tick into one message per shard, and finds the check
+ * that each answer belongs to.
+ *
+ *      add(check) ─▶ batch of (kind, tenant, shard) ──┐ end of tick
+ *      add(check) ─▶ batch of …                       ├─▶ one frame each ─▶ _INBOX.<me>.<n>
+ *                                                     │
+ *      resolve ◀─ answer i of frame n ◀───────────────┴── one subscription for all replies
+ *
+ * A deadline is kept for every check, by looking over the pending frames every few milliseconds. A region
+ * that let several frames in a row go unanswered is left alone for a second, then tried again.
+ *
+ * Nothing here decides what a missing answer means: `failed` is told, with a typed error that says whether
+ * the check can have been charged (deadline exceeded) or not (unavailable).
+ */
+import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
+import { PackedReplyReader } from "../core/packed-reply.ts";
+import { PackedRequestWriter } from "../core/packed-request.ts";
+import type { CheckEvents, PendingCheck } from "./pending-check.ts";
+
+const DEADLINE_SCAN_MS = 5;
+/** Frames unanswered in a row before a region is left alone, and for how long. */
+const SUSPECT_AFTER_FRAMES = 3;
+const SUSPECT_MS = 1_000;
+const STATUS_NO_RESPONDERS = 503;
+const JSON_START = "{".charCodeAt(0);
+
+interface Batch {
+  readonly writer: PackedRequestWriter;
+  readonly subject: string;
+  checks: PendingCheck[];
+}
+
+interface PendingFrame {
+  /** By position in the frame; undefined once its deadline has passed. */
+  readonly checks: (PendingCheck | undefined)[];
+  nextDeadlineMs: number;
+}
+
+export class RegionLink {
+  readonly region: string;
+  readonly #connection: NatsConnection;
+  readonly #events: CheckEvents;
+  readonly #inbox: string;
+  readonly #batches = new Map<string, Batch>();
+  readonly #frames = new Map<number, PendingFrame>();
+  readonly #writers: PackedRequestWriter[] = [];
+  readonly #reader = new PackedReplyReader();
+  #frameNumber = 0;
+  /** The owner's epoch as last heard. */
+  #epoch = 0;
+  #isFlushScheduled = false;
+  #deadlineTimer: NodeJS.Timeout | undefined;
+  #unansweredInARow = 0;
+  #suspectUntilMs = 0;
+  #isConnected = true;
+
+  constructor(region: string, connection: NatsConnection, events: CheckEvents) {
+    this.region = region;
+    this.#connection = connection;
+    this.#events = events;
+    this.#inbox = createInbox();
+    connection.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#onReply(message) });
+    void this.#followStatus();
+  }
+
+  /** Whether it is worth asking this region now. */
+  isUsable(nowMs: number): boolean {
+    return this.#isConnected && nowMs >= this.#suspectUntilMs;
+  }
+
+  add(check: PendingCheck): void {
+    const address = `${check.kind} ${check.tenant}.${check.shard}`;
+    let batch = this.#batches.get(address);
+    if (batch === undefined || !batch.writer.hasRoom) {
+      if (batch !== undefined) this.#send(batch);
+      const writer = this.#takeWriter(check);
+      batch = { writer, subject: `parl.pack.${check.tenant}.${check.shard}`, checks: [] };
+      this.#batches.set(address, batch);
+      this.#scheduleFlush();
+    }
+    batch.writer.add(check.tier, check.cost, check.key, check.user, check.id);
+    batch.checks.push(check);
+  }
+
+  /** Sends what is packed, waits for it to leave, and fails what is still unanswered. */
+  async close(): Promise<void> {
+    this.#flush();
+    clearInterval(this.#deadlineTimer);
+    const error = new ParlError("PARL_UNAVAILABLE", "the client was closed before the answer came");
+    for (const frame of this.#frames.values()) this.#failFrame(frame, error);
+    this.#frames.clear();
+    await this.#connection.close();
+  }
+
+  async #followStatus(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === "disconnect") this.#onDisconnect();
+      else if (status.type === "reconnect") this.#isConnected = true;
+    }
+  }
+
+  /** What was under way may or may not have been decided: nobody will say. */
+  #onDisconnect(): void {
+    this.#isConnected = false;
+    const message = `region ${this.region} was disconnected before it answered; the check may have been charged`;
+    const error = new ParlError("PARL_DEADLINE_EXCEEDED", message);
+    for (const frame of this.#frames.values()) this.#failFrame(frame, error);
+    this.#frames.clear();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isFlushScheduled = false;
+    for (const batch of this.#batches.values()) this.#send(batch);
+    this.#batches.clear();
+  }
+
+  #send({ writer, subject, checks }: Batch): void {
+    const frame = writer.take(this.#epoch);
+    this.#writers.push(writer);
+    this.#frameNumber += 1;
+    let nextDeadlineMs = Infinity;
+    for (const check of checks) if (check.deadlineMs < nextDeadlineMs) nextDeadlineMs = check.deadlineMs;
+    this.#frames.set(this.#frameNumber, { checks, nextDeadlineMs });
+    this.#deadlineTimer ??= setInterval(() => this.#scanDeadlines(), DEADLINE_SCAN_MS);
+    this.#connection.publish(subject, frame, { reply: `${this.#inbox}.${this.#frameNumber}` });
+  }
+
+  #takeWriter(check: PendingCheck): PackedRequestWriter {
+    const writer = this.#writers.pop() ?? new PackedRequestWriter();
+    writer.kind = check.kind;
+    return writer;
+  }
+
+  #onReply(message: Msg): void {
+    const number = Number(message.subject.slice(this.#inbox.length + 1));
+    const frame = this.#frames.get(number);
+    if (frame === undefined) return;
+    this.#frames.delete(number);
+    if (message.data.length === 0 && message.headers?.code === STATUS_NO_RESPONDERS) {
+      const text = `no actor answers for this shard in region ${this.region}`;
+      this.#failFrame(frame, new ParlError("PARL_UNAVAILABLE", text));
+      return;
+    }
+    this.#unansweredInARow = 0;
+    if (message.data[0] === JSON_START) {
+      this.#failFrame(frame, errorOf(message.data));
+      return;
+    }
+    this.#deliver(frame, message.data);
+  }
+
+  #deliver(frame: PendingFrame, reply: Uint8Array): void {
+    const reader = this.#reader;
+    try {
+      reader.open(reply);
+    } catch (error) {
+      this.#failFrame(frame, error as ParlError);
+      return;
+    }
+    this.#epoch = reader.epoch;
+    for (const [index, check] of frame.checks.entries()) {
+      if (check === undefined) continue;
+      if (index >= reader.count) {
+        this.#events.failed(
+          check,
+          new ParlError("PARL_MALFORMED", "the packed reply has fewer answers than were asked"),
+        );
+        continue;
+      }
+      reader.select(index);
+      if (reader.kind === "decision") this.#resolve(check, index);
+      else if (reader.kind === "moved") this.#follow(check, reader.shard);
+      else this.#events.failed(check, this.#itemError());
+    }
+  }
+
+  #resolve(check: PendingCheck, index: number): void {
+    const reader = this.#reader;
+    const allowed = reader.outcome === "allowed";
+    const isLimited = reader.text !== null;
+    this.#events.decided(check, {
+      allowed,
+      outcome: reader.outcome,
+      limit: isLimited ? reader.limit : null,
+      remaining: isLimited ? reader.remaining : null,
+      retryAfterUs: allowed ? 0 : reader.waitUs,
+      resetAfterUs: reader.resetAfterUs,
+      delayUs: allowed ? reader.waitUs : 0,
+      policy: reader.text,
+      dimension: reader.dimension,
+      tier: check.tier,
+      region: this.region,
+      decidedUs: reader.decidedUs,
+      sequence: reader.sequence + index,
+      blind: false,
+    });
+  }
+
+  /** The key's home is another shard: asks there, once. */
+  #follow(check: PendingCheck, shard: number): void {
+    if (check.moves > 0) {
+      const message = `the key's home moved twice; are --shards equal in client and region ${this.region}?`;
+      this.#events.failed(check, new ParlError("PARL_NOT_OWNER", message));
+      return;
+    }
+    check.moves += 1;
+    check.shard = shard;
+    this.add(check);
+  }
+
+  #itemError(): ParlError {
+    const { errorCode, text, waitUs } = this.#reader;
+    return new ParlError(
+      errorCode,
+      text ?? "the shard gave no reason",
+      waitUs > 0 ? { retryAfterMs: waitUs / 1_000 } : {},
+    );
+  }
+
+  #failFrame(frame: PendingFrame, error: ParlError): void {
+    for (const check of frame.checks) if (check !== undefined) this.#events.failed(check, error);
+  }
+
+  #scanDeadlines(): void {
+    const nowMs = performance.now();
+    for (const [number, frame] of this.#frames) {
+      if (frame.nextDeadlineMs > nowMs) continue;
+      frame.nextDeadlineMs = Infinity;
+      for (const [index, check] of frame.checks.entries()) {
+        if (check === undefined) continue;
+        if (check.deadlineMs > nowMs) {
+          frame.nextDeadlineMs = Math.min(frame.nextDeadlineMs, check.deadlineMs);
+          continue;
+        }
+        frame.checks[index] = undefined;
+        const message = `region ${this.region} did not answer in time; the check may have been charged`;
+        this.#events.failed(check, new ParlError("PARL_DEADLINE_EXCEEDED", message));
+      }
+      if (frame.nextDeadlineMs === Infinity) this.#giveUp(number, nowMs);
+    }
+    if (this.#frames.size > 0) return;
+    clearInterval(this.#deadlineTimer);
+    this.#deadlineTimer = undefined;
+  }
+
+  #giveUp(frameNumber: number, nowMs: number): void {
+    this.#frames.delete(frameNumber);
+    this.#unansweredInARow += 1;
+    if (this.#unansweredInARow >= SUSPECT_AFTER_FRAMES) this.#suspectUntilMs = nowMs + SUSPECT_MS;
+  }
+}
+
+/** A whole frame was refused, in JSON. */
+function errorOf(reply: Uint8Array): ParlError {
+  try {
+    const { error } = JSON.parse(new TextDecoder().decode(reply)) as {
+      error: { code: string; message: string; field?: string; retryAfterMs?: number };
+    };
+    const code = error.code in ERRORS ? (error.code as ErrorCode) : "PARL_INTERNAL";
+    const { field, retryAfterMs } = error;
+    return new ParlError(code, error.message, {
+      ...(field === undefined ? {} : { field }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  } catch (cause) {
+    return new ParlError("PARL_MALFORMED", "the reply is neither packed nor a JSON error", { cause });
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Packed replies: one fixed-size answer per check of a packed request, in its order.
+ *
+ *      │ version 1 │ kind 1 │ item bytes 1 │ 0 │ count 2 │ texts 2 │ epoch 8 │ decided µs 8 │ sequence 8 │
+ *      │ item │ item │ … │ text │ text │ …
+ *
+ *      item   │ outcome 1 │ dimension or error 1 │ text 2 │ limit 4 │ remaining 4 │ wait µs 8 │ reset µs 8 │
+ *      text   │ length 2 │ UTF-8 │
+ *
+ * `wait` is retryAfter of a denied check and the delay of an allowed one. `text` numbers one of the texts at
+ * the end, the policy's name or an error's message; 65,535 means none. Items of a newer version may be longer.
+ * All checks of a frame are decided at one moment; item i has sequence + i in the process's order of
+ * decisions, which is what lets a recording be decided again.
+ */
+import { DIMENSIONS, OUTCOMES, type Dimension, type Outcome } from "./decision.ts";
+import { ERROR_CODES, ParlError, type ErrorCode } from "./errors.ts";
+import { WIRE_VERSION } from "./packed-request.ts";
+
+const KIND_REPLY = 0x81;
+const HEADER_BYTES = 32;
+const ITEM_BYTES = 28;
+const NO_TEXT = 0xffff;
+const NO_DIMENSION = 0xff;
+const OUTCOME_ERROR = OUTCOMES.length;
+const OUTCOME_MOVED = OUTCOME_ERROR + 1;
+
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder();
+
+export class PackedReplyWriter {
+  #bytes = new Uint8Array(16_384);
+  #view = new DataView(this.#bytes.buffer);
+  #end = 0;
+  #count = 0;
+  readonly #texts: Uint8Array[] = [];
+
+  /** Starts a reply. @param sequence number of the first decision in it */
+  begin(epoch: number, decidedUs: number, sequence: number): void {
+    this.#end = HEADER_BYTES;
+    this.#count = 0;
+    this.#texts.length = 0;
+    this.#bytes[0] = WIRE_VERSION;
+    this.#bytes[1] = KIND_REPLY;
+    this.#bytes[2] = ITEM_BYTES;
+    this.#view.setFloat64(8, epoch, true);
+    this.#view.setFloat64(16, decidedUs, true);
+    this.#view.setFloat64(24, sequence, true);
+  }
+
+  /** Adds a text and answers its number for `decision`. */
+  text(text: string): number {
+    this.#texts.push(utf8.encode(text));
+    return this.#texts.length - 1;
+  }
+
+  /** @param dimension index into DIMENSIONS, or −1 when no policy applied. @param text −1 for none */
+  decision(outcome: Outcome, dimension: number, text: number, limit: number): void {
+    this.#item(
+      OUTCOMES.indexOf(outcome),
+      dimension < 0 ? NO_DIMENSION : dimension,
+      text < 0 ? NO_TEXT : text,
+      limit,
+    );
+  }
+
+  /** The rest of the item that `decision` began. */
+  amounts(remaining: number, waitUs: number, resetAfterUs: number): void {
+    const at = this.#end - ITEM_BYTES;
+    this.#view.setUint32(at + 8, remaining, true);
+    this.#view.setFloat64(at + 12, waitUs, true);
+    this.#view.setFloat64(at + 20, resetAfterUs, true);
+  }
+
+  error(error: ParlError): void {
+    this.#item(OUTCOME_ERROR, ERROR_CODES.indexOf(error.code), this.text(error.message), 0);
+    this.amounts(0, (error.retryAfterMs ?? 0) * 1_000, 0);
+  }
+
+  /** The key's home is another shard. */
+  moved(shard: number): void {
+    this.#item(OUTCOME_MOVED, NO_DIMENSION, NO_TEXT, shard);
+    this.amounts(0, 0, 0);
+  }
+
+  /** The finished reply, in memory of its own. */
+  finish(): Uint8Array {
+    this.#view.setUint16(4, this.#count, true);
+    this.#view.setUint16(6, this.#texts.length, true);
+    for (const text of this.#texts) {
+      this.#reserve(2 + text.length);
+      this.#view.setUint16(this.#end, text.length, true);
+      this.#bytes.set(text, this.#end + 2);
+      this.#end += 2 + text.length;
+    }
+    return this.#bytes.slice(0, this.#end);
+  }
+
+  #item(outcome: number, detail: number, text: number, limit: number): void {
+    this.#reserve(ITEM_BYTES);
+    const at = this.#end;
+    this.#bytes[at] = outcome;
+    this.#bytes[at + 1] = detail;
+    this.#view.setUint16(at + 2, text, true);
+    this.#view.setUint32(at + 4, limit, true);
+    this.#end += ITEM_BYTES;
+    this.#count += 1;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#end + bytes));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+}
+
+export type ReplyItemKind = "decision" | "error" | "moved";
+
+/** Reads answers by number. */
+export class PackedReplyReader {
+  count = 0;
+  epoch = 0;
+  decidedUs = 0;
+  sequence = 0;
+
+  // The answer selected.
+  kind: ReplyItemKind = "decision";
+  outcome: Outcome = "allowed";
+  dimension: Dimension | null = null;
+  /** Policy name or error message; null for none. */
+  text: string | null = null;
+  limit = 0;
+  remaining = 0;
+  waitUs = 0;
+  resetAfterUs = 0;
+  errorCode: ErrorCode = "PARL_INTERNAL";
+  /** For `moved`: the shard to ask. */
+  shard = 0;
+
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#bytes.buffer);
+  #itemBytes = ITEM_BYTES;
+  readonly #texts: string[] = [];
+
+  /** @throws ParlError PARL_MALFORMED when the reply is not a whole packed reply */
+  open(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.length < HEADER_BYTES || bytes[1] !== KIND_REPLY) throw malformed("has no reply header");
+    const itemBytes = bytes[2] as number;
+    const count = view.getUint16(4, true);
+    let at = HEADER_BYTES + count * itemBytes;
+    if (itemBytes < ITEM_BYTES || at > bytes.length) throw malformed("is shorter than its items");
+    this.#texts.length = 0;
+    for (let left = view.getUint16(6, true); left > 0; left -= 1) {
+      const end = at + 2 > bytes.length ? Infinity : at + 2 + view.getUint16(at, true);
+      if (end > bytes.length) throw malformed("is shorter than its texts");
+      this.#texts.push(fromUtf8.decode(bytes.subarray(at + 2, end)));
+      at = end;
+    }
+    this.#bytes = bytes;
+    this.#view = view;
+    this.#itemBytes = itemBytes;
+    this.count = count;
+    this.epoch = view.getFloat64(8, true);
+    this.decidedUs = view.getFloat64(16, true);
+    this.sequence = view.getFloat64(24, true);
+  }
+
+  /** Fills the fields of the answer with answer number `index`. */
+  select(index: number): void {
+    const view = this.#view;
+    const at = HEADER_BYTES + index * this.#itemBytes;
+    const outcome = this.#bytes[at] as number;
+    const detail = this.#bytes[at + 1] as number;
+    this.kind = outcome < OUTCOME_ERROR ? "decision" : outcome === OUTCOME_MOVED ? "moved" : "error";
+    this.outcome = OUTCOMES[outcome] ?? "denied";
+    this.dimension = this.kind === "decision" ? (DIMENSIONS[detail] ?? null) : null;
+    this.errorCode = this.kind === "error" ? (ERROR_CODES[detail] ?? "PARL_INTERNAL") : "PARL_INTERNAL";
+    this.text = this.#texts[view.getUint16(at + 2, true)] ?? null;
+    this.limit = view.getUint32(at + 4, true);
+    this.shard = this.limit;
+    this.remaining = view.getUint32(at + 8, true);
+    this.waitUs = view.getFloat64(at + 12, true);
+    this.resetAfterUs = view.getFloat64(at + 20, true);
+  }
+}
+
+function malformed(what: string): ParlError {
+  return new ParlError("PARL_MALFORMED", `the packed reply ${what}`, { field: "message" });
+}
