@@ -10,12 +10,13 @@
  */
 import { TIERS } from "../core/decision.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
-import { encodeId } from "../core/id.ts";
-import { finestToken, homeShard, SHARDS_DEFAULT } from "../core/key.ts";
+import { fnv1aString } from "../core/fnv1a.ts";
+import { encodeId, ORG_TOKEN, plainIdHash } from "../core/id.ts";
+import { SHARDS_DEFAULT } from "../core/key.ts";
 import { COST_MAX, type FrameKind } from "../core/packed-request.ts";
 import { blindResult, type CheckRequest, type CheckResult, type OnFailure } from "./check.ts";
 import { connectRegion, type RegionAddress } from "./connect-region.ts";
-import type { CheckEvents, PendingCheck } from "./pending-check.ts";
+import type { CheckEvents, PendingCheck, TenantLane } from "./pending-check.ts";
 import { RegionLink } from "./region-link.ts";
 
 const DEADLINE_MS_DEFAULT = 500;
@@ -55,15 +56,20 @@ export class ParlClient implements CheckEvents {
   /** By position in the options; undefined while not yet connected. */
   readonly #links: (RegionLink | undefined)[];
   readonly #connecting: Promise<void>[];
+  /** Tenants seen, by raw id. */
+  readonly #lanes = new Map<string, TenantLane>();
+  readonly #tenant: string;
   readonly #deadlineMs: number;
   readonly #inFlightMax: number;
   readonly #shards: number;
   #inFlight = 0;
   #isClosed = false;
+  #tickMs = 0;
 
   /** Use `connectParl`. */
   constructor(options: ParlClientOptions) {
     this.#options = options;
+    this.#tenant = options.tenant ?? TENANT_DEFAULT;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#inFlightMax = options.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT;
     this.#shards = options.shards ?? SHARDS_DEFAULT;
@@ -124,12 +130,33 @@ export class ParlClient implements CheckEvents {
     this.blindDecisions += 1;
     const verdict =
       typeof onFailure === "function" ? onFailure({ request: check.request, error }) : onFailure === "allow";
-    check.resolve(typeof verdict === "boolean" ? blindResult(verdict, check.tier) : verdict);
+    check.resolve(
+      typeof verdict === "boolean" ? blindResult(verdict, check.request.tier ?? "approximate") : verdict,
+    );
   }
 
   #ask(kind: FrameKind, request: CheckRequest): Promise<CheckResult> {
     return new Promise((resolve, reject) => {
-      const check = this.#pending(kind, request, resolve, reject);
+      // What throws here rejects the promise.
+      const { cost = 1, tier = "approximate" } = request;
+      if (!TIERS.includes(tier)) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
+      if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
+        throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
+      }
+      const lane = this.#laneOf(request.tenant ?? this.#tenant);
+      const shard = placementOf(request, lane.placement) % this.#shards;
+      const deadlineMs = this.#nowMs() + (request.deadlineMs ?? this.#deadlineMs);
+      const check: PendingCheck = {
+        kind,
+        request,
+        lane,
+        deadlineMs,
+        shard,
+        moves: 0,
+        nextRegion: 0,
+        resolve,
+        reject,
+      };
       this.#inFlight += 1;
       if (this.#isClosed) this.failed(check, new ParlError("PARL_UNAVAILABLE", "the client is closed"));
       else if (this.#inFlight > this.#inFlightMax) this.#refuse(check);
@@ -137,45 +164,27 @@ export class ParlClient implements CheckEvents {
     });
   }
 
-  /** Throws for bad input, which rejects the promise being made. */
-  #pending(
-    kind: FrameKind,
-    request: CheckRequest,
-    resolve: (result: CheckResult) => void,
-    reject: (error: Error) => void,
-  ): PendingCheck {
-    const { cost = 1, tier = "approximate" } = request;
-    const tenant = encodeId(request.tenant ?? this.#options.tenant ?? TENANT_DEFAULT, "tenant");
-    const key = request.key === undefined ? "" : encodeId(request.key, "key");
-    const user = request.user === undefined ? "" : encodeId(request.user, "user");
-    const id = request.id === undefined ? "" : encodeId(request.id, "id");
-    if (!TIERS.includes(tier)) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
-    if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
-      throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
+  #laneOf(tenant: string): TenantLane {
+    const known = this.#lanes.get(tenant);
+    if (known !== undefined) return known;
+    const token = encodeId(tenant, "tenant");
+    const lane = { token, placement: fnv1aString(token), number: this.#lanes.size };
+    this.#lanes.set(tenant, lane);
+    return lane;
+  }
+
+  /** The time to the nearest tick: one reading serves all checks of a turn of the event loop. */
+  #nowMs(): number {
+    if (this.#tickMs === 0) {
+      this.#tickMs = Math.ceil(performance.now());
+      setImmediate(() => (this.#tickMs = 0));
     }
-    const deadlineMs = performance.now() + (request.deadlineMs ?? this.#deadlineMs);
-    const shard = homeShard(tenant, finestToken(user, key), this.#shards);
-    return {
-      kind,
-      request,
-      tenant,
-      key,
-      user,
-      id,
-      cost,
-      tier,
-      deadlineMs,
-      shard,
-      moves: 0,
-      nextRegion: 0,
-      resolve,
-      reject,
-    };
+    return this.#tickMs;
   }
 
   /** Hands the check to the next region worth asking; false when there is none or no time. */
   #send(check: PendingCheck): boolean {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     while (check.nextRegion < this.#links.length && check.deadlineMs > nowMs) {
       const link = this.#links[check.nextRegion];
       check.nextRegion += 1;
@@ -217,6 +226,17 @@ export class ParlClient implements CheckEvents {
     if (this.#isClosed || this.#links[position] !== undefined) await connection.close();
     else this.#links[position] = new RegionLink(region.name, connection, this);
   }
+}
+
+/** FNV-1a of the token a check is placed by. @throws ParlError PARL_INVALID_ARGUMENT for an id that is none */
+function placementOf({ user, key, id }: CheckRequest, lanePlacement: number): number {
+  const finest = user ?? key;
+  if (user !== undefined && key !== undefined && plainIdHash(key, 0) < 0) encodeId(key, "key");
+  if (id !== undefined && plainIdHash(id, 0) < 0) encodeId(id, "id");
+  if (finest === undefined) return fnv1aString(ORG_TOKEN, lanePlacement);
+  const placement = plainIdHash(finest, lanePlacement);
+  if (placement >= 0) return placement;
+  return fnv1aString(encodeId(finest, user === undefined ? "key" : "user"), lanePlacement);
 }
 
 function unreachable(regions: readonly RegionAddress[]): ParlError {

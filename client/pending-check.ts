@@ -1,18 +1,22 @@
-/** A check on its way: as tokens, with the promise that waits for it. */
-import type { Tier } from "../core/decision.ts";
+/** A check on its way, with the promise that waits for it. */
 import type { ParlError } from "../core/errors.ts";
 import type { FrameKind } from "../core/packed-request.ts";
 import type { CheckRequest, CheckResult } from "./check.ts";
 
+/** A tenant as the client packs for it. */
+export interface TenantLane {
+  readonly token: string;
+  /** FNV-1a of the token, to be continued with a key's. */
+  readonly placement: number;
+  /** Number of this lane in its client. */
+  readonly number: number;
+}
+
+/** Kept small: a busy client has tens of thousands of these under way. */
 export interface PendingCheck {
   readonly kind: FrameKind;
   readonly request: CheckRequest;
-  readonly tenant: string;
-  readonly key: string;
-  readonly user: string;
-  readonly id: string;
-  readonly cost: number;
-  readonly tier: Tier;
+  readonly lane: TenantLane;
   /** Monotonic milliseconds after which nobody waits any more. */
   readonly deadlineMs: number;
   /** Home shard, or where the owner said the key has moved. */

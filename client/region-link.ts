@@ -15,8 +15,10 @@
  */
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
+import { encodeId } from "../core/id.ts";
 import { PackedReplyReader } from "../core/packed-reply.ts";
-import { PackedRequestWriter } from "../core/packed-request.ts";
+import { FRAME_KINDS, PackedRequestWriter } from "../core/packed-request.ts";
+import { ShardDecision } from "./shard-decision.ts";
 import type { CheckEvents, PendingCheck } from "./pending-check.ts";
 
 const DEADLINE_SCAN_MS = 5;
@@ -30,6 +32,8 @@ interface Batch {
   readonly writer: PackedRequestWriter;
   readonly subject: string;
   checks: PendingCheck[];
+  /** Whether the batch is among those to be sent at the end of the tick. */
+  isOpen: boolean;
 }
 
 interface PendingFrame {
@@ -43,14 +47,14 @@ export class RegionLink {
   readonly #connection: NatsConnection;
   readonly #events: CheckEvents;
   readonly #inbox: string;
-  readonly #batches = new Map<string, Batch>();
+  /** By lane, then by kind and shard. */
+  readonly #batches: (Batch | undefined)[][] = [];
+  readonly #open: Batch[] = [];
   readonly #frames = new Map<number, PendingFrame>();
-  readonly #writers: PackedRequestWriter[] = [];
   readonly #reader = new PackedReplyReader();
   #frameNumber = 0;
   /** The owner's epoch as last heard. */
   #epoch = 0;
-  #isFlushScheduled = false;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #unansweredInARow = 0;
   #suspectUntilMs = 0;
@@ -71,16 +75,16 @@ export class RegionLink {
   }
 
   add(check: PendingCheck): void {
-    const address = `${check.kind} ${check.tenant}.${check.shard}`;
-    let batch = this.#batches.get(address);
-    if (batch === undefined || !batch.writer.hasRoom) {
-      if (batch !== undefined) this.#send(batch);
-      const writer = this.#takeWriter(check);
-      batch = { writer, subject: `parl.pack.${check.tenant}.${check.shard}`, checks: [] };
-      this.#batches.set(address, batch);
-      this.#scheduleFlush();
+    const { request } = check;
+    const batch = this.#batchFor(check);
+    if (!batch.writer.hasRoom) this.#send(batch);
+    if (!batch.isOpen) {
+      batch.isOpen = true;
+      this.#open.push(batch);
+      if (this.#open.length === 1) setImmediate(() => this.#flush());
     }
-    batch.writer.add(check.tier, check.cost, check.key, check.user, check.id);
+    const { key = "", user = "", id = "", cost = 1, tier = "approximate" } = request;
+    batch.writer.add(tier, cost, tokenOf(key), tokenOf(user), tokenOf(id));
     batch.checks.push(check);
   }
 
@@ -110,33 +114,35 @@ export class RegionLink {
     this.#frames.clear();
   }
 
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    setImmediate(() => this.#flush());
+  #batchFor({ kind, lane, shard }: PendingCheck): Batch {
+    const batches = (this.#batches[lane.number] ??= []);
+    const place = shard * FRAME_KINDS.length + FRAME_KINDS.indexOf(kind);
+    const known = batches[place];
+    if (known !== undefined) return known;
+    const writer = new PackedRequestWriter(kind);
+    const batch = { writer, subject: `parl.pack.${lane.token}.${shard}`, checks: [], isOpen: false };
+    batches[place] = batch;
+    return batch;
   }
 
   #flush(): void {
-    this.#isFlushScheduled = false;
-    for (const batch of this.#batches.values()) this.#send(batch);
-    this.#batches.clear();
+    for (const batch of this.#open) {
+      batch.isOpen = false;
+      if (batch.checks.length > 0) this.#send(batch);
+    }
+    this.#open.length = 0;
   }
 
-  #send({ writer, subject, checks }: Batch): void {
-    const frame = writer.take(this.#epoch);
-    this.#writers.push(writer);
+  #send(batch: Batch): void {
+    const { checks, subject } = batch;
+    const frame = batch.writer.take(this.#epoch);
+    batch.checks = [];
     this.#frameNumber += 1;
     let nextDeadlineMs = Infinity;
     for (const check of checks) if (check.deadlineMs < nextDeadlineMs) nextDeadlineMs = check.deadlineMs;
     this.#frames.set(this.#frameNumber, { checks, nextDeadlineMs });
     this.#deadlineTimer ??= setInterval(() => this.#scanDeadlines(), DEADLINE_SCAN_MS);
     this.#connection.publish(subject, frame, { reply: `${this.#inbox}.${this.#frameNumber}` });
-  }
-
-  #takeWriter(check: PendingCheck): PackedRequestWriter {
-    const writer = this.#writers.pop() ?? new PackedRequestWriter();
-    writer.kind = check.kind;
-    return writer;
   }
 
   #onReply(message: Msg): void {
@@ -166,42 +172,27 @@ export class RegionLink {
       return;
     }
     this.#epoch = reader.epoch;
-    for (const [index, check] of frame.checks.entries()) {
+    const facts = { region: this.region, decidedUs: reader.decidedUs, sequence: reader.sequence };
+    for (let index = 0; index < frame.checks.length; index += 1) {
+      const check = frame.checks[index];
       if (check === undefined) continue;
       if (index >= reader.count) {
         this.#events.failed(
           check,
-          new ParlError("PARL_MALFORMED", "the packed reply has fewer answers than were asked"),
+          new ParlError("PARL_MALFORMED", "the packed reply has fewer answers than asked for"),
         );
         continue;
       }
       reader.select(index);
-      if (reader.kind === "decision") this.#resolve(check, index);
-      else if (reader.kind === "moved") this.#follow(check, reader.shard);
-      else this.#events.failed(check, this.#itemError());
+      if (reader.kind === "decision") {
+        const tier = check.request.tier ?? "approximate";
+        this.#events.decided(check, new ShardDecision(reader, index, tier, facts));
+      } else if (reader.kind === "moved") {
+        this.#follow(check, reader.shard);
+      } else {
+        this.#events.failed(check, this.#itemError());
+      }
     }
-  }
-
-  #resolve(check: PendingCheck, index: number): void {
-    const reader = this.#reader;
-    const allowed = reader.outcome === "allowed";
-    const isLimited = reader.text !== null;
-    this.#events.decided(check, {
-      allowed,
-      outcome: reader.outcome,
-      limit: isLimited ? reader.limit : null,
-      remaining: isLimited ? reader.remaining : null,
-      retryAfterUs: allowed ? 0 : reader.waitUs,
-      resetAfterUs: reader.resetAfterUs,
-      delayUs: allowed ? reader.waitUs : 0,
-      policy: reader.text,
-      dimension: reader.dimension,
-      tier: check.tier,
-      region: this.region,
-      decidedUs: reader.decidedUs,
-      sequence: reader.sequence + index,
-      blind: false,
-    });
   }
 
   /** The key's home is another shard: asks there, once. */
@@ -256,6 +247,10 @@ export class RegionLink {
     this.#unansweredInARow += 1;
     if (this.#unansweredInARow >= SUSPECT_AFTER_FRAMES) this.#suspectUntilMs = nowMs + SUSPECT_MS;
   }
+}
+
+function tokenOf(raw: string): string {
+  return raw === "" ? "" : encodeId(raw);
 }
 
 /** A whole frame was refused, in JSON. */

@@ -9,16 +9,16 @@
  * Source: Fowler, Noll, Vo; offset basis 2166136261, prime 16777619.
  */
 const OFFSET_BASIS = 0x811c9dc5;
-const PRIME = 0x01000193;
+export const FNV_PRIME = 0x01000193;
 
 /** Hashes an ASCII string (id tokens are ASCII), continuing from `hash`. */
 export function fnv1aString(text: string, hash = OFFSET_BASIS): number {
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), PRIME);
+  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
   return hash >>> 0;
 }
 
 /** Hashes bytes[start … end), continuing from `hash`. */
 export function fnv1aBytes(bytes: Uint8Array, start: number, end: number, hash = OFFSET_BASIS): number {
-  for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] as number), PRIME);
+  for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] as number), FNV_PRIME);
   return hash >>> 0;
 }

@@ -12,12 +12,18 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { invalidArgument, type ParlError } from "./errors.ts";
+import { FNV_PRIME } from "./fnv1a.ts";
 
 const PLAIN = /^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$/;
 const ENCODED = /^~[A-Za-z0-9_-]{1,86}$/;
 const HASHED = /^~~[A-Za-z0-9_-]{43}$/;
 
 const RAW_BYTES_MAX = 64;
+const UNDERSCORE = "_".charCodeAt(0);
+/** 1 for the characters of a plain id, by ASCII code. */
+const PLAIN_CODE = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 /** Longest token: `~` and base64url of 64 bytes. */
 export const TOKEN_LENGTH_MAX = 87;
 
@@ -41,6 +47,21 @@ export function isIdToken(token: string): boolean {
   if (PLAIN.test(token)) return true;
   if (HASHED.test(token)) return true;
   return ENCODED.test(token) && decodeId(token) !== undefined;
+}
+
+/**
+ * One pass for the hot path: FNV-1a of a raw id, continuing from `hash`, when the id is its own token;
+ * −1 when it has to be encoded first.
+ */
+export function plainIdHash(raw: string, hash: number): number {
+  const length = raw.length;
+  if (length === 0 || length > RAW_BYTES_MAX || raw.charCodeAt(0) === UNDERSCORE) return -1;
+  for (let i = 0; i < length; i += 1) {
+    const code = raw.charCodeAt(i);
+    if (code > 0x7f || PLAIN_CODE[code] === 0) return -1;
+    hash = Math.imul(hash ^ code, FNV_PRIME);
+  }
+  return hash >>> 0;
 }
 
 /** The raw id behind a token, or undefined where it is a hash or no canonical token. */

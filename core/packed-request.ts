@@ -29,8 +29,8 @@ export type FrameKind = (typeof FRAME_KINDS)[number];
 const HEADER_BYTES = 16;
 const ITEM_HEAD_BYTES = 8;
 export const FRAME_ITEMS_MAX = 0xffff;
-/** A writer's first buffer: some hundred checks. */
-const BYTES_FIRST = 4_096;
+/** A writer's first buffer: a dozen checks. */
+const BYTES_FIRST = 512;
 const ITEM_BYTES_MAX = ITEM_HEAD_BYTES + 3 * TOKEN_LENGTH_MAX;
 
 /** Bytes a token may be made of: [A-Za-z0-9_-] and ~ in front. */
@@ -42,12 +42,15 @@ const UNDERSCORE = "_".charCodeAt(0);
 
 /** Collects checks for one shard. Reused: `take` starts the next message. */
 export class PackedRequestWriter {
-  /** What the items ask for. */
-  kind: FrameKind = "check";
   count = 0;
+  readonly #kind: FrameKind;
   #bytes = new Uint8Array(BYTES_FIRST);
   #view = new DataView(this.#bytes.buffer);
   #end = HEADER_BYTES;
+
+  constructor(kind: FrameKind) {
+    this.#kind = kind;
+  }
 
   /** Whether one more item certainly fits into the message. */
   get hasRoom(): boolean {
@@ -77,7 +80,7 @@ export class PackedRequestWriter {
   /** The message so far, in memory of its own. @param epoch the owner's epoch as last heard, 0 if never */
   take(epoch: number): Uint8Array {
     this.#bytes[0] = WIRE_VERSION;
-    this.#bytes[1] = FRAME_KINDS.indexOf(this.kind);
+    this.#bytes[1] = FRAME_KINDS.indexOf(this.#kind);
     this.#bytes[2] = ITEM_HEAD_BYTES;
     this.#view.setUint16(4, this.count, true);
     this.#view.setFloat64(8, epoch, true);
