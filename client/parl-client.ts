@@ -36,6 +36,8 @@ export interface ParlClientOptions {
   readonly onFailure?: OnFailure;
   /** Checks under way at most; more fail with PARL_OVERLOADED. */
   readonly maxInFlight?: number;
+  /** Checks packed into one message at most; 1 sends every check by itself. */
+  readonly checksPerMessageMax?: number;
   /** Shards per region, as configured there. */
   readonly shards?: number;
 }
@@ -224,7 +226,13 @@ export class ParlClient implements CheckEvents {
   async #link(region: RegionAddress, position: number): Promise<void> {
     const connection = await connectRegion(region);
     if (this.#isClosed || this.#links[position] !== undefined) await connection.close();
-    else this.#links[position] = new RegionLink(region.name, connection, this);
+    else
+      this.#links[position] = new RegionLink(
+        region.name,
+        connection,
+        this,
+        this.#options.checksPerMessageMax,
+      );
   }
 }
 

@@ -7,6 +7,10 @@
  *                                                     │
  *      resolve ◀─ answer i of frame n ◀───────────────┴── one subscription for all replies
  *
+ * A tick ends with the turn of the event loop while little is under way, so a single check never waits.
+ * When much is, it goes on until half as much is packed as is unanswered (Nagle's rule), but not longer than
+ * two milliseconds: the busier the caller, the fuller the messages.
+ *
  * A deadline is kept for every check, by looking over the pending frames every few milliseconds. A region
  * that let several frames in a row go unanswered is left alone for a second, then tried again.
  *
@@ -15,13 +19,15 @@
  */
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
-import { encodeId } from "../core/id.ts";
+import { encodeId, plainIdHash } from "../core/id.ts";
 import { PackedReplyReader } from "../core/packed-reply.ts";
 import { FRAME_KINDS, PackedRequestWriter } from "../core/packed-request.ts";
 import { ShardDecision } from "./shard-decision.ts";
 import type { CheckEvents, PendingCheck } from "./pending-check.ts";
 
 const DEADLINE_SCAN_MS = 5;
+/** Longest a check waits for company. */
+const LINGER_MS = 2;
 /** Frames unanswered in a row before a region is left alone, and for how long. */
 const SUSPECT_AFTER_FRAMES = 3;
 const SUSPECT_MS = 1_000;
@@ -46,11 +52,17 @@ export class RegionLink {
   readonly region: string;
   readonly #connection: NatsConnection;
   readonly #events: CheckEvents;
+  readonly #checksPerMessageMax: number;
   readonly #inbox: string;
   /** By lane, then by kind and shard. */
   readonly #batches: (Batch | undefined)[][] = [];
   readonly #open: Batch[] = [];
   readonly #frames = new Map<number, PendingFrame>();
+  /** Checks in open batches, and in frames that were sent. */
+  #packed = 0;
+  #unanswered = 0;
+  #isTickEnding = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
   readonly #reader = new PackedReplyReader();
   #frameNumber = 0;
   /** The owner's epoch as last heard. */
@@ -60,10 +72,16 @@ export class RegionLink {
   #suspectUntilMs = 0;
   #isConnected = true;
 
-  constructor(region: string, connection: NatsConnection, events: CheckEvents) {
+  constructor(
+    region: string,
+    connection: NatsConnection,
+    events: CheckEvents,
+    checksPerMessageMax = Infinity,
+  ) {
     this.region = region;
     this.#connection = connection;
     this.#events = events;
+    this.#checksPerMessageMax = checksPerMessageMax;
     this.#inbox = createInbox();
     connection.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#onReply(message) });
     void this.#followStatus();
@@ -77,12 +95,13 @@ export class RegionLink {
   add(check: PendingCheck): void {
     const { request } = check;
     const batch = this.#batchFor(check);
-    if (!batch.writer.hasRoom) this.#send(batch);
+    if (!batch.writer.hasRoom || batch.checks.length === this.#checksPerMessageMax) this.#send(batch);
     if (!batch.isOpen) {
       batch.isOpen = true;
       this.#open.push(batch);
-      if (this.#open.length === 1) setImmediate(() => this.#flush());
     }
+    this.#packed += 1;
+    this.#scheduleTickEnd();
     const { key = "", user = "", id = "", cost = 1, tier = "approximate" } = request;
     batch.writer.add(tier, cost, tokenOf(key), tokenOf(user), tokenOf(id));
     batch.checks.push(check);
@@ -93,8 +112,10 @@ export class RegionLink {
     this.#flush();
     clearInterval(this.#deadlineTimer);
     const error = new ParlError("PARL_UNAVAILABLE", "the client was closed before the answer came");
-    for (const frame of this.#frames.values()) this.#failFrame(frame, error);
-    this.#frames.clear();
+    for (const [number, frame] of this.#frames) {
+      this.#forget(number, frame);
+      this.#failFrame(frame, error);
+    }
     await this.#connection.close();
   }
 
@@ -110,8 +131,10 @@ export class RegionLink {
     this.#isConnected = false;
     const message = `region ${this.region} was disconnected before it answered; the check may have been charged`;
     const error = new ParlError("PARL_DEADLINE_EXCEEDED", message);
-    for (const frame of this.#frames.values()) this.#failFrame(frame, error);
-    this.#frames.clear();
+    for (const [number, frame] of this.#frames) {
+      this.#forget(number, frame);
+      this.#failFrame(frame, error);
+    }
   }
 
   #batchFor({ kind, lane, shard }: PendingCheck): Batch {
@@ -125,18 +148,34 @@ export class RegionLink {
     return batch;
   }
 
-  #flush(): void {
+  #scheduleTickEnd(): void {
+    if (this.#isTickEnding) return;
+    this.#isTickEnding = true;
+    setImmediate(this.#endTick);
+  }
+
+  readonly #endTick = (): void => {
+    this.#isTickEnding = false;
+    if (this.#packed >= this.#unanswered / 2) this.#flush();
+    else this.#lingerTimer ??= setTimeout(this.#flush, LINGER_MS);
+  };
+
+  readonly #flush = (): void => {
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = undefined;
+    this.#packed = 0;
     for (const batch of this.#open) {
       batch.isOpen = false;
       if (batch.checks.length > 0) this.#send(batch);
     }
     this.#open.length = 0;
-  }
+  };
 
   #send(batch: Batch): void {
     const { checks, subject } = batch;
     const frame = batch.writer.take(this.#epoch);
     batch.checks = [];
+    this.#unanswered += checks.length;
     this.#frameNumber += 1;
     let nextDeadlineMs = Infinity;
     for (const check of checks) if (check.deadlineMs < nextDeadlineMs) nextDeadlineMs = check.deadlineMs;
@@ -149,7 +188,8 @@ export class RegionLink {
     const number = Number(message.subject.slice(this.#inbox.length + 1));
     const frame = this.#frames.get(number);
     if (frame === undefined) return;
-    this.#frames.delete(number);
+    this.#forget(number, frame);
+    if (this.#packed > 0) this.#scheduleTickEnd();
     if (message.data.length === 0 && message.headers?.code === STATUS_NO_RESPONDERS) {
       const text = `no actor answers for this shard in region ${this.region}`;
       this.#failFrame(frame, new ParlError("PARL_UNAVAILABLE", text));
@@ -235,22 +275,27 @@ export class RegionLink {
         const message = `region ${this.region} did not answer in time; the check may have been charged`;
         this.#events.failed(check, new ParlError("PARL_DEADLINE_EXCEEDED", message));
       }
-      if (frame.nextDeadlineMs === Infinity) this.#giveUp(number, nowMs);
+      if (frame.nextDeadlineMs === Infinity) this.#giveUp(number, frame, nowMs);
     }
     if (this.#frames.size > 0) return;
     clearInterval(this.#deadlineTimer);
     this.#deadlineTimer = undefined;
   }
 
-  #giveUp(frameNumber: number, nowMs: number): void {
-    this.#frames.delete(frameNumber);
+  #forget(number: number, frame: PendingFrame): void {
+    this.#frames.delete(number);
+    this.#unanswered -= frame.checks.length;
+  }
+
+  #giveUp(number: number, frame: PendingFrame, nowMs: number): void {
+    this.#forget(number, frame);
     this.#unansweredInARow += 1;
     if (this.#unansweredInARow >= SUSPECT_AFTER_FRAMES) this.#suspectUntilMs = nowMs + SUSPECT_MS;
   }
 }
 
 function tokenOf(raw: string): string {
-  return raw === "" ? "" : encodeId(raw);
+  return raw === "" || plainIdHash(raw, 0) >= 0 ? raw : encodeId(raw);
 }
 
 /** A whole frame was refused, in JSON. */

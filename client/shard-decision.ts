@@ -58,7 +58,20 @@ export class ShardDecision implements CheckResult {
   }
 
   toJSON(): CheckResult {
+    const {
+      allowed,
+      outcome,
+      limit,
+      remaining,
+      retryAfterUs,
+      resetAfterUs,
+      delayUs,
+      policy,
+      dimension,
+      tier,
+    } = this;
     const { region, decidedUs, sequence, blind } = this;
-    return { ...this, region, decidedUs, sequence, blind };
+    const amounts = { limit, remaining, retryAfterUs, resetAfterUs, delayUs };
+    return { allowed, outcome, ...amounts, policy, dimension, tier, region, decidedUs, sequence, blind };
   }
 }

@@ -1,0 +1,169 @@
+/** What `npm run bench` does: one algorithm on one backend with one trace becomes one row (row.ts). */
+import type { AlgorithmName, AlgorithmParams } from "../algorithms/algorithm.ts";
+import { invalidArgument, ParlError } from "../core/errors.ts";
+import { micros } from "../core/units.ts";
+import { AccuracyMeter, ENVELOPE_OF, ENVELOPES, type Accuracy, type EnvelopeKind } from "./accuracy.ts";
+import type { Backend, Footprint } from "./backend.ts";
+import { drive, PACES, type DriveOptions, type DriveResult } from "./driver.ts";
+import { EventColumns, nameKeys } from "./events.ts";
+import type { Flags, FlagTable } from "./flags.ts";
+import { LocalBackend } from "./local-backend.ts";
+import { describeMachine } from "./machine.ts";
+import { capacityOf } from "./oracle.ts";
+import { Progress } from "./progress.ts";
+import type { Row } from "./row.ts";
+import { headerFromFlags, TRACE_FLAGS } from "./trace-flags.ts";
+import { generateEvents } from "./trace-generator.ts";
+import { readTrace } from "./trace-reader.ts";
+import type { Trace } from "./trace.ts";
+
+/** Short names, as they stand in tables. */
+const ALGOS: ReadonlyMap<string, AlgorithmName> = new Map([
+  ["fixed", "fixed-window"],
+  ["slog", "sliding-log"],
+  ["scounter", "sliding-window"],
+  ["token", "token-bucket"],
+  ["leaky", "leaky-bucket"],
+  ["leaky-queue", "leaky-queue"],
+  ["gcra", "gcra"],
+  ["cwindow", "conservative-window"],
+]);
+
+const WARM_UP_EVENTS = 100_000;
+
+export const BENCH_FLAGS = {
+  algo: { value: "A", about: [...ALGOS.keys()].join(", ") },
+  backend: { value: "local", about: "what decides", fallback: "local" },
+  limit: { value: "N", about: "units per window", fallback: "100" },
+  window: { value: "D", about: "the window", fallback: "1m" },
+  burst: { value: "N", about: "capacity of token, leaky, leaky-queue and gcra; windows have none [limit]" },
+  clock: { value: "app", about: "where `now` comes from: the trace", fallback: "app" },
+  pace: { value: "real|max", about: "in the trace's time, or as fast as possible", fallback: "real" },
+  envelope: { value: "window|bucket", about: "what accuracy is measured against [by algorithm]" },
+  trace: { value: "F", about: "a trace made by npm run gen, - for standard input" },
+  ...TRACE_FLAGS,
+  csv: { value: "F", about: "append the row to CSV file F, - for standard output" },
+  json: { about: "print the row as one line of JSON" },
+} as const satisfies FlagTable;
+
+/** @param nowUs a monotonic clock, with fractions */
+export async function measuredRow(flags: Flags, nowUs: () => number): Promise<Row> {
+  const algo = flags.choice("algo", [...ALGOS.keys()]);
+  const backend = flags.choice("backend", ["local"]);
+  const clock = flags.choice("clock", ["app"]);
+  const pace = flags.choice("pace", PACES);
+  const params = paramsFromFlags(flags, ALGOS.get(algo)!);
+  const envelope = flags.has("envelope")
+    ? flags.choice("envelope", ENVELOPES)
+    : ENVELOPE_OF[params.algorithm];
+  const { header, events } = await traceFromFlags(flags, params);
+  const names = nameKeys(events, header.keys);
+
+  const newBackend = (): Backend => new LocalBackend(events, names, params, header.seed ?? 0);
+  // On a throw-away backend, so that the first requests do not pay for the compiler.
+  await drive(events.first(WARM_UP_EVENTS), newBackend(), { pace: "max", nowUs });
+  const { result, footprint } = await driven(events, newBackend(), { pace, nowUs });
+  const accuracy = accuracyOf(events, names.length, result.admitted, { params, envelope });
+
+  return {
+    algo,
+    backend,
+    dist: header.dist,
+    rate: header.rate,
+    keys: header.keys,
+    over_admit_pct: accuracy.overAdmitPct,
+    under_admit_pct: accuracy.underAdmitPct,
+    bytes_per_key: footprint.bytesPerKey,
+    p50_us: result.p50Us,
+    p99_us: result.p99Us,
+    p999_us: result.p999Us,
+    decisions_per_s: result.decisionsPerS,
+    redis_used_mem: footprint.redisUsedMem,
+    envelope,
+    pace,
+    clock,
+    shape: header.shape,
+    zipf_s: header.zipfS,
+    seed: header.seed,
+    trace: flags.text("trace") ?? null,
+    limit: params.limit,
+    window_us: params.windowUs,
+    burst: capacityOf(params),
+    duration_us: header.durationUs,
+    events: events.count,
+    denied: result.denied,
+    distinct_keys: names.length,
+    live_keys: footprint.liveKeys,
+    elapsed_s: result.elapsedUs / 1e6,
+    ...describeMachine(),
+  };
+}
+
+async function driven(
+  events: EventColumns,
+  backend: Backend,
+  options: DriveOptions,
+): Promise<{ result: DriveResult; footprint: Footprint }> {
+  const progress = new Progress(backend.name);
+  try {
+    const result = await drive(events, backend, {
+      ...options,
+      onProgress: (share) => progress.update(share),
+    });
+    return { result, footprint: await backend.footprint() };
+  } finally {
+    progress.done();
+    await backend.close();
+  }
+}
+
+function paramsFromFlags(flags: Flags, algorithm: AlgorithmName): AlgorithmParams {
+  const limit = flags.count("limit", { min: 1, max: 2 ** 31 });
+  const windowUs = micros(flags.durationUs("window"));
+  if (!flags.has("burst")) return { algorithm, limit, windowUs };
+  return { algorithm, limit, windowUs, burst: flags.count("burst", { min: 1, max: 2 ** 31 }) };
+}
+
+async function traceFromFlags(flags: Flags, params: AlgorithmParams): Promise<Trace> {
+  const path = flags.text("trace");
+  const redundant = Object.keys(TRACE_FLAGS).find((name) => flags.has(name));
+  if (path !== undefined && redundant !== undefined) {
+    throw unusable(redundant, "describes a trace to be made; leave it out, or leave out --trace");
+  }
+  const trace = path === undefined ? generated(flags) : await readTrace(path);
+  const capacity = capacityOf(params);
+  if (trace.header.costMax > capacity) {
+    const name = flags.has("burst") && capacity === params.burst ? "--burst" : "--limit";
+    throw invalidArgument(name, `at least the highest cost in the trace, ${trace.header.costMax}`, capacity);
+  }
+  if (trace.events.count === 0)
+    throw unusable("duration", "leaves the trace without events; raise it or --rate");
+  return trace;
+}
+
+function unusable(flag: string, problem: string): ParlError {
+  return new ParlError("PARL_INVALID_ARGUMENT", `--${flag} ${problem}`, { field: `--${flag}` });
+}
+
+function generated(flags: Flags): Trace {
+  const header = headerFromFlags(flags);
+  const events = new EventColumns();
+  const progress = new Progress("generating");
+  for (const batch of generateEvents(header)) {
+    events.append(batch);
+    progress.update((batch.atUs[batch.count - 1]! - header.startUs) / header.durationUs);
+  }
+  progress.done();
+  return { header, events };
+}
+
+function accuracyOf(
+  events: EventColumns,
+  keys: number,
+  admitted: Uint8Array,
+  { params, envelope }: { params: AlgorithmParams; envelope: EnvelopeKind },
+): Accuracy {
+  const meter = new AccuracyMeter(events, keys, params, envelope);
+  for (let index = 0; index < events.count; index += 1) meter.observe(index, admitted[index] === 1);
+  return meter.result();
+}

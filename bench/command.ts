@@ -1,0 +1,29 @@
+/** What every command of the bench shares: `--help`, one clear line for an error, an exit code that says so. */
+import { ERRORS, ParlError } from "../core/errors.ts";
+import { Flags, helpText, type FlagTable } from "./flags.ts";
+
+export interface Command {
+  readonly synopsis: string;
+  readonly flags: FlagTable;
+  run(flags: Flags): Promise<void>;
+}
+
+/** Exit code 2: the request was wrong; 1: it could not be carried out. */
+export async function runCommand(command: Command): Promise<void> {
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+  });
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) {
+    process.stdout.write(helpText(command.synopsis, command.flags));
+    return;
+  }
+  try {
+    await command.run(new Flags(command.flags, args));
+  } catch (error) {
+    if (!(error instanceof ParlError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = ERRORS[error.code].http < 500 ? 2 : 1;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Drives a backend with a trace and measures it.
+ *
+ * Pace `real`, an open loop: event i is due at start + (tᵢ − t₀), fixed before the run. Whatever is due is
+ * submitted, however late the backend is with the rest, and latency counts from the moment it was *due*: a
+ * stall delays, and is charged for, everything that arrived meanwhile (no coordinated omission).
+ *
+ *      due    │ │ │││  │ │ │  │      latency of ★ = answered − due, although it was
+ *                 ★                  submitted only after the stall
+ *      busy   ▒▒▒▒▒▒▒▒▒▒ stall ▒│
+ *
+ * Pace `max`, as fast as it goes: batches of 1,000 are submitted back to back, each when the one before is
+ * answered. There are no due moments then, so latency is *service time*: a batch's duration ÷ its events.
+ *
+ * Either way the backend reads the trace's own time (`--clock app`), so pace changes no decision.
+ */
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { Backend, VerdictSink } from "./backend.ts";
+import type { EventColumns } from "./events.ts";
+
+export const PACES = ["real", "max"] as const;
+type Pace = (typeof PACES)[number];
+
+const BATCH = 1_000;
+const NS_PER_US = 1_000;
+
+export interface DriveOptions {
+  readonly pace: Pace;
+  /** A monotonic clock; fractions are welcome. */
+  readonly nowUs: () => number;
+  readonly onProgress?: (share: number) => void;
+}
+
+export interface DriveResult {
+  /** By event: 1 if it was admitted. */
+  readonly admitted: Uint8Array;
+  readonly denied: number;
+  readonly elapsedUs: number;
+  readonly decisionsPerS: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+}
+
+export async function drive(
+  events: EventColumns,
+  backend: Backend,
+  { pace, nowUs, onProgress }: DriveOptions,
+): Promise<DriveResult> {
+  const run = pace === "real" ? new OpenLoop(events, nowUs) : new BackToBack(events, nowUs);
+  let next = 0;
+  while (run.answered < events.count) {
+    const to = run.submittable(next);
+    if (to > next) backend.submit(next, to, run);
+    next = to;
+    if (backend.turn !== undefined) await backend.turn();
+    run.turned();
+    onProgress?.(run.answered / events.count);
+  }
+  return run.result();
+}
+
+abstract class Run implements VerdictSink {
+  answered = 0;
+  protected readonly events: EventColumns;
+  protected readonly nowUs: () => number;
+  protected readonly startUs: number;
+  readonly #latencyNs: RecordableHistogram = createHistogram({ highest: 3_600e9, figures: 3 });
+  readonly #admitted: Uint8Array;
+  #denied = 0;
+
+  constructor(events: EventColumns, nowUs: () => number) {
+    this.events = events;
+    this.nowUs = nowUs;
+    this.#admitted = new Uint8Array(events.count);
+    this.startUs = nowUs();
+  }
+
+  /** Events from `next` up to here may be submitted now. */
+  abstract submittable(next: number): number;
+
+  /** The backend has had its turn. */
+  turned(): void {}
+
+  decided(index: number, isAllowed: boolean): void {
+    this.answered += 1;
+    if (isAllowed) this.#admitted[index] = 1;
+    else this.#denied += 1;
+  }
+
+  result(): DriveResult {
+    const elapsedUs = this.nowUs() - this.startUs;
+    const percentileUs = (percent: number): number => this.#latencyNs.percentile(percent) / NS_PER_US;
+    return {
+      admitted: this.#admitted,
+      denied: this.#denied,
+      elapsedUs,
+      decisionsPerS: (this.events.count / elapsedUs) * 1e6,
+      p50Us: percentileUs(50),
+      p99Us: percentileUs(99),
+      p999Us: percentileUs(99.9),
+    };
+  }
+
+  protected record(latencyUs: number): void {
+    this.#latencyNs.record(Math.max(1, Math.round(latencyUs * NS_PER_US)));
+  }
+}
+
+class OpenLoop extends Run {
+  override submittable(next: number): number {
+    const elapsedUs = this.nowUs() - this.startUs;
+    const most = Math.min(this.events.count, next + BATCH);
+    let to = next;
+    while (to < most && this.#dueUs(to) <= elapsedUs) to += 1;
+    return to;
+  }
+
+  override decided(index: number, isAllowed: boolean): void {
+    super.decided(index, isAllowed);
+    this.record(this.nowUs() - this.startUs - this.#dueUs(index));
+  }
+
+  /** From the start of the run; whole, so that no digits are lost to the epoch. */
+  #dueUs(index: number): number {
+    return this.events.atUs[index]! - this.events.atUs[0]!;
+  }
+}
+
+class BackToBack extends Run {
+  /** Events submitted so far, the last batch of them, and when it was. */
+  #submitted = 0;
+  #batch = 0;
+  #batchUs = 0;
+
+  override submittable(next: number): number {
+    if (this.answered < this.#submitted) return next;
+    this.#batch = Math.min(BATCH, this.events.count - next);
+    this.#submitted = next + this.#batch;
+    this.#batchUs = this.nowUs();
+    return this.#submitted;
+  }
+
+  override turned(): void {
+    if (this.answered < this.#submitted) return;
+    this.record((this.nowUs() - this.#batchUs) / this.#batch);
+  }
+}

@@ -1,0 +1,67 @@
+/** A region of one's own for a measurement: nats-server on a free port and one actor process, both children. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { ParlError } from "../core/errors.ts";
+import { locateNatsServer } from "../deploy/setup/locate.mjs";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export interface RegionProcess extends AsyncDisposable {
+  readonly url: string;
+}
+
+export async function startRegion(): Promise<RegionProcess> {
+  const url = `nats://127.0.0.1:${await freePort()}`;
+  await using started = new AsyncDisposableStack();
+  const nats = locateNatsServer({ root: here(".."), env: process.env }).path;
+  const port = new URL(url).port;
+  const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port];
+  await startChild(started, nats, server, /Server is ready/);
+  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
+  await startChild(started, process.execPath, actor, / ready: /);
+  const running = started.move();
+  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Starts a child that ends with `owner`, and waits for the line that says it works. */
+async function startChild(
+  owner: AsyncDisposableStack,
+  path: string,
+  args: string[],
+  ready: RegExp,
+): Promise<void> {
+  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
+  owner.defer(() => end(child));
+  const words: string[] = [];
+  const isReady = Promise.withResolvers<boolean>();
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on("line", (line) => {
+      words.push(line);
+      if (ready.test(line)) isReady.resolve(true);
+    });
+  }
+  child.once("error", (error) => words.push(error.message));
+  child.once("close", () => isReady.resolve(false));
+  if (await isReady.promise) return;
+  throw new ParlError("PARL_UNAVAILABLE", `${path} did not start: ${words.slice(-3).join(" / ")}`);
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  await gone;
+}
+
+function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const probe = createServer().once("error", reject);
+  probe.listen(0, "127.0.0.1", () => {
+    const { port } = probe.address() as AddressInfo;
+    probe.close(() => resolve(port));
+  });
+  return promise;
+}

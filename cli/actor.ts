@@ -1,0 +1,140 @@
+/**
+ * `parl actor`: one actor process, owner of its region's shards.
+ *
+ * Prints one line when it answers, reports policy reloads and crashes on stderr, and on Ctrl-C answers what
+ * it has accepted before it leaves.
+ */
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import type { ClusterSecret } from "../admission/admission.ts";
+import { encodeInboxLine } from "../actors/inbox-recording.ts";
+import { startActor, type ActorProcessOptions } from "../actors/main.ts";
+import { loadPolicyFile, watchPolicyFile } from "../actors/policy-file.ts";
+import { SHARDS_DEFAULT } from "../core/key.ts";
+import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
+import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
+
+const MIB = 2 ** 20;
+
+const FLAGS = {
+  region: {
+    type: "string",
+    value: "<name>",
+    default: "eu",
+    env: "PARL_REGION",
+    about: "Region this actor serves.",
+  },
+  nats: {
+    type: "string",
+    value: "<url,…>",
+    default: "nats://127.0.0.1:4222",
+    env: "PARL_NATS",
+    about: "The region's NATS servers.",
+  },
+  policies: {
+    type: "string",
+    value: "<file>",
+    default: "deploy/policies/default.yaml",
+    env: "PARL_POLICIES",
+    about: "Policy file, read again whenever it changes.",
+  },
+  shards: {
+    type: "string",
+    value: "<number>",
+    default: String(SHARDS_DEFAULT),
+    env: "PARL_SHARDS",
+    about: "Shards per region, the same everywhere and in the server's mappings.",
+  },
+  "memory-mib": {
+    type: "string",
+    value: "<MiB>",
+    default: "4096",
+    env: "PARL_MEMORY_MIB",
+    about: "Memory for keys; when it is spent, the idlest keys are evicted and counted.",
+  },
+  secret: {
+    type: "string",
+    value: "<16 hex digits>",
+    env: "PARL_SECRET",
+    about: "Seed that keeps key collisions unprovokable; drawn at random when absent.",
+  },
+  record: {
+    type: "string",
+    value: "<file>",
+    about: "Write every event and its time to a file, for playing back.",
+  },
+  json: { type: "boolean", about: "Print the ready line as JSON." },
+} as const satisfies FlagTable;
+
+export const actor: Command = {
+  name: "actor",
+  summary: "run one actor process, owner of a region's shards",
+  help: helpText({
+    usage: "parl actor [flags]",
+    about:
+      "Decides every check of its region. Needs the region's NATS server, started with deploy/nats/region.conf.",
+    flags: FLAGS,
+    examples: ["parl actor --region eu --nats nats://127.0.0.1:4222 --policies policies.yaml"],
+  }),
+
+  async run(argv, io) {
+    const { flags } = parseFlags(argv, FLAGS, io.env);
+    const policies = await loadPolicyFile(flags.policies);
+    const recording =
+      flags.record === undefined ? undefined : createWriteStream(flags.record, { flags: "wx" });
+    if (recording !== undefined) await once(recording, "open");
+    const options: ActorProcessOptions = {
+      region: flags.region,
+      servers: flags.nats.split(","),
+      shards: wholeNumber("shards", flags.shards, 1, 4_096),
+      memoryBytesMax: wholeNumber("memory-mib", flags["memory-mib"], 1, 1_048_576) * MIB,
+      policies,
+      onCrash: (error, restartInUs) => {
+        const trace = error instanceof Error ? error.stack : String(error);
+        io.stderr.write(
+          `parl actor ${flags.region}: crashed, starts again in ${restartInUs / 1_000} ms: ${trace}\n`,
+        );
+      },
+      ...(flags.secret === undefined ? {} : { secret: parseSecret(flags.secret) }),
+      ...(recording === undefined
+        ? {}
+        : { record: (event, nowUs) => void recording.write(`${encodeInboxLine(event, nowUs)}\n`) }),
+    };
+    const process = await startActor(options);
+    const watch = watchPolicyFile(flags.policies, {
+      current: policies,
+      onChange: (document) => {
+        process.adopt(document);
+        io.stderr.write(`parl actor ${flags.region}: ${flags.policies} reloaded\n`);
+      },
+      onError: (error) =>
+        io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`),
+    });
+    const { natsVersion } = process;
+    const ready = { region: flags.region, nats: flags.nats, natsVersion, shards: options.shards };
+    const words = `parl actor ${flags.region} ready: ${options.shards} shards on ${flags.nats} (nats-server ${natsVersion})`;
+    io.stdout.write(flags.json ? `${JSON.stringify(ready)}\n` : `${words}\n`);
+    const ended = await Promise.race([process.closed, interrupted(io)]);
+    watch.close();
+    if (ended !== "interrupted") {
+      io.stderr.write(
+        `parl actor ${flags.region}: the connection to ${flags.nats} is closed: ${String(ended ?? "by the server")}\n`,
+      );
+      return EXIT_FAILED;
+    }
+    await process.drain();
+    recording?.end();
+    return EXIT_OK;
+  },
+};
+
+async function interrupted({ signal }: CommandIo): Promise<"interrupted"> {
+  if (!signal.aborted) await once(signal, "abort");
+  return "interrupted";
+}
+
+function parseSecret(text: string): ClusterSecret {
+  if (!/^[0-9a-f]{16}$/i.test(text))
+    throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee");
+  return { high: Number.parseInt(text.slice(0, 8), 16), low: Number.parseInt(text.slice(8), 16) };
+}

@@ -1,0 +1,77 @@
+/**
+ * `parl doctor`: looks at everything a working installation needs and says what is wrong and what to do.
+ *
+ * Nothing is charged: the probes of the subject mappings ask for zero tokens, under ids nobody else uses.
+ */
+import { fileURLToPath } from "node:url";
+import { loadPolicyFile } from "../actors/policy-file.ts";
+import { locateNatsServer } from "../deploy/setup/locate.mjs";
+import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
+import { examineRegion } from "./doctor/region-checkup.ts";
+import { finding, type Finding } from "./doctor/finding.ts";
+import { helpText, parseFlags, wholeNumber, type FlagTable } from "./flags.ts";
+import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
+import { table } from "./table.ts";
+import { SHARDS_DEFAULT } from "../core/key.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const NODE_MAJOR_MIN = 24;
+
+const FLAGS = {
+  regions: REGIONS_FLAG,
+  policies: {
+    type: "string",
+    value: "<file>",
+    default: "deploy/policies/default.yaml",
+    env: "PARL_POLICIES",
+    about: "Policy file to check.",
+  },
+  shards: {
+    type: "string",
+    value: "<number>",
+    default: String(SHARDS_DEFAULT),
+    env: "PARL_SHARDS",
+    about: "Shards per region.",
+  },
+  json: { type: "boolean", about: "Print the findings as JSON." },
+} as const satisfies FlagTable;
+
+export const doctor: Command = {
+  name: "doctor",
+  summary: "check the installation and the running regions, and say what to do",
+  help: helpText({
+    usage: "parl doctor [flags]",
+    about: "Exit code 1 when anything is wrong.",
+    flags: FLAGS,
+    examples: ["parl doctor", "parl doctor --regions eu=nats://127.0.0.1:4222 --json"],
+  }),
+
+  async run(argv, io) {
+    const { flags } = parseFlags(argv, FLAGS, io.env);
+    const shards = wholeNumber("shards", flags.shards, 1, 4_096);
+    const regions = parseRegionList(flags.regions);
+    const findings: Finding[] = [
+      nodeVersion(),
+      await finding("nats-server", () => {
+        const { path, version, source } = locateNatsServer({ root: ROOT, env: io.env });
+        return `${version} at ${path} (${source})`;
+      }),
+      await finding(
+        "policies",
+        async () => `${(await loadPolicyFile(flags.policies)).policies.length} in ${flags.policies}`,
+      ),
+      ...(await Promise.all(regions.map((region) => examineRegion(region, shards)))).flat(),
+    ];
+    const rows = findings.map(({ subject, isGood, detail }) => [isGood ? "ok" : "WRONG", subject, detail]);
+    io.stdout.write(flags.json ? `${JSON.stringify({ findings })}\n` : table(["", "what", "finding"], rows));
+    return findings.every(({ isGood }) => isGood) ? EXIT_OK : EXIT_FAILED;
+  },
+};
+
+function nodeVersion(): Finding {
+  const isGood = Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN;
+  const detail = isGood
+    ? process.version
+    : `${process.version} is too old; run through npm, which brings Node ${NODE_MAJOR_MIN}`;
+  return { subject: "node", isGood, detail };
+}

@@ -1,0 +1,95 @@
+/** What `parl doctor` asks of one region: is there a server, are its mappings right, does an actor answer? */
+import { randomUUID } from "node:crypto";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { connectNats } from "../../actors/nats-host.ts";
+import type { RegionObservation } from "../../actors/observation.ts";
+import { homeShard } from "../../core/key.ts";
+import { PackedRequestWriter } from "../../core/packed-request.ts";
+import { finding, type Finding } from "./finding.ts";
+import type { RegionAddress } from "../../client/connect-region.ts";
+
+const ANSWER_WITHIN_MS = 1_000;
+/** Tenant of the probes. */
+const TENANT = "parl-doctor";
+
+export async function examineRegion({ name, servers }: RegionAddress, shards: number): Promise<Finding[]> {
+  let connection: NatsConnection | undefined;
+  const server = await finding(`${name}: nats`, async () => {
+    connection = await connectNats({ servers, name: "parl-doctor" });
+    return `${connection.info?.version} at ${servers.join(", ")}`;
+  });
+  if (connection === undefined) return [server];
+  try {
+    const nats = connection;
+    return [
+      server,
+      await finding(`${name}: mappings`, () => examineMappings(nats, shards)),
+      await finding(`${name}: actor`, () => examineActor(nats, shards)),
+    ];
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Publishes probes and watches on which shard subjects they come out. */
+async function examineMappings(nats: NatsConnection, shards: number): Promise<string> {
+  const key = randomUUID();
+  const home = homeShard(TENANT, key, shards);
+  const peek = new TextEncoder().encode('{"tokens":0}');
+  const probes = [
+    {
+      subject: `parl.check.${TENANT}.${key}`,
+      arrives: `parl.shard.${home}.check.${TENANT}.${key}`,
+      payload: peek,
+    },
+    {
+      subject: `parl.report.${TENANT}.${key}`,
+      arrives: `parl.shard.${home}.report.${TENANT}.${key}`,
+      payload: peek,
+    },
+    {
+      subject: `parl.observe.key.${TENANT}.${key}`,
+      arrives: `parl.shard.${home}.observe.${TENANT}.${key}`,
+      payload: peek,
+    },
+    {
+      subject: `parl.pack.${TENANT}.${home}`,
+      arrives: `parl.shard.${home}.pack.${TENANT}`,
+      payload: new PackedRequestWriter("check").take(0),
+    },
+  ];
+  const seen = new Set<string>();
+  const subscription = nats.subscribe("parl.shard.>", {
+    callback: (_, message: Msg) => void seen.add(message.subject),
+  });
+  await nats.flush();
+  for (const { subject, payload } of probes) nats.publish(subject, payload);
+  // The server delivers a connection's own messages before it answers its ping.
+  await nats.flush();
+  subscription.unsubscribe();
+  const lost = probes.find(({ arrives }) => !seen.has(arrives));
+  if (lost === undefined) return `onto ${shards} shards`;
+  throw new Error(
+    `${lost.subject} did not arrive as ${lost.arrives}; start the server with deploy/nats/region.conf`,
+  );
+}
+
+async function examineActor(nats: NatsConnection, shards: number): Promise<string> {
+  const startedMs = performance.now();
+  let facts: RegionObservation;
+  try {
+    facts = (await nats.request("parl.observe.region", "", { timeout: ANSWER_WITHIN_MS })).json();
+  } catch (cause) {
+    throw new Error("no actor answers; start one with parl actor", { cause });
+  }
+  const tookMs = (performance.now() - startedMs).toFixed(1);
+  if (facts.shards !== shards) {
+    throw new Error(`the actor has ${facts.shards} shards, --shards says ${shards}; they must be equal`);
+  }
+  if (facts.crashes > 0) throw new Error(`the actor crashed ${facts.crashes} times; its stderr says why`);
+  const pressure =
+    facts.evictedLive + facts.overflowed > 0
+      ? `, ${facts.evictedLive} live keys evicted for lack of memory`
+      : "";
+  return `answers in ${tookMs} ms: ${facts.shards} shards, ${facts.keys} keys${pressure}`;
+}

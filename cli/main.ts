@@ -1,0 +1,39 @@
+/** The `parl` command: finds the subcommand, hands it the world, and exits with its code. */
+import { EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
+
+/** Loaded when asked for, so that an actor does not wait for the gateway's libraries. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["up", async () => (await import("./up.ts")).up],
+  ["actor", async () => (await import("./actor.ts")).actor],
+  ["gateway", async () => (await import("./gateway.ts")).gateway],
+  ["check", async () => (await import("./check.ts")).check],
+  ["replay", async () => (await import("./replay.ts")).replay],
+  ["doctor", async () => (await import("./doctor.ts")).doctor],
+]);
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
+  const rows = commands.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}\n`);
+  return `Usage: parl <command> [flags]\n\nCommands:\n${rows.join("")}\nparl <command> --help says more.\n`;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(await overview());
+    return name === undefined ? EXIT_USAGE : EXIT_OK;
+  }
+  const load = COMMANDS.get(name);
+  if (load === undefined) {
+    process.stderr.write(`parl: there is no command ${name}; there are ${[...COMMANDS.keys()].join(", ")}\n`);
+    return EXIT_USAGE;
+  }
+  const interrupt = new AbortController();
+  // A second signal ends the process at once.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => interrupt.abort());
+  const { stdout, stderr, env } = process;
+  return runCommand(await load(), rest, { stdout, stderr, env, signal: interrupt.signal });
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,191 @@
+/**
+ * `parl up`: the whole demo on one machine, what `npm start` runs.
+ *
+ *      eu   nats-server :4222 ── actor ── gateway :8080
+ *      us   nats-server :4223 ── actor ── gateway :8081
+ *      ap   nats-server :4224 ── actor ── gateway :8082
+ *
+ * Every part is a process of its own, as in production; one that dies is started again with a growing
+ * delay, and Ctrl-C ends all of them, gateways first.
+ */
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { loadPolicyFile } from "../actors/policy-file.ts";
+import { ParlError } from "../core/errors.ts";
+import { locateNatsServer } from "../deploy/setup/locate.mjs";
+import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
+import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
+import { ProcessGroup, type Part } from "./up/process-group.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+const FLAGS = {
+  regions: { type: "string", value: "<name,…>", default: "eu,us,ap", about: "Regions to start." },
+  nats: {
+    type: "string",
+    value: "<port>",
+    default: "4222",
+    env: "PARL_NATS_PORT",
+    about: "NATS port of the first region.",
+  },
+  http: {
+    type: "string",
+    value: "<port>",
+    default: "8080",
+    env: "PARL_HTTP_PORT",
+    about: "HTTP port of the first region.",
+  },
+  policies: {
+    type: "string",
+    value: "<file>",
+    default: "deploy/policies/default.yaml",
+    env: "PARL_POLICIES",
+    about: "Policy file, read again whenever it changes.",
+  },
+  json: { type: "boolean", about: "Print the addresses as JSON." },
+} as const satisfies FlagTable;
+
+interface Region {
+  readonly name: string;
+  readonly natsPort: number;
+  readonly httpPort: number;
+}
+
+export const up: Command = {
+  name: "up",
+  summary: "start the whole demo: three regions, each with NATS, an actor and a gateway",
+  help: helpText({
+    usage: "parl up [flags]",
+    about:
+      "Starts everything on 127.0.0.1, one port after the other from --nats and --http on. Ctrl-C ends it.",
+    flags: FLAGS,
+    examples: ["parl up", "parl up --regions eu --policies policies.yaml", "parl up --nats 5222 --http 9080"],
+  }),
+
+  async run(argv, io) {
+    const { flags } = parseFlags(argv, FLAGS, io.env);
+    const regions = regionsOf(flags.regions, portOf("nats", flags.nats), portOf("http", flags.http));
+    await loadPolicyFile(flags.policies);
+    for (const region of regions) {
+      await requireFree(region.natsPort, "nats");
+      await requireFree(region.httpPort, "http");
+    }
+    const natsServer = locateNatsServer({ root: ROOT, env: io.env });
+    const group = new ProcessGroup((line) => io.stderr.write(`${line}\n`));
+    try {
+      await start(group, regions, { natsServer: natsServer.path, policies: flags.policies, io });
+      if (!io.signal.aborted)
+        io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
+      await group.untilAborted(io.signal);
+    } finally {
+      await group.stop();
+    }
+    return EXIT_OK;
+  },
+};
+
+async function start(
+  group: ProcessGroup,
+  regions: readonly Region[],
+  options: { natsServer: string; policies: string; io: CommandIo },
+): Promise<void> {
+  const { io, policies, natsServer } = options;
+  const secret = io.env["PARL_SECRET"] ?? randomBytes(8).toString("hex");
+  for (const region of regions) io.stderr.write(`starting ${region.name} …\n`);
+  const startAll = (part: (region: Region) => Part): Promise<void[]> =>
+    Promise.all(regions.map((region) => group.start(part(region), io.signal)));
+  await startAll((region) => natsPart(region, natsServer));
+  await startAll((region) => actorPart(region, policies, secret));
+  await startAll((region) => gatewayPart(region, regions, policies));
+}
+
+function natsPart({ name, natsPort }: Region, path: string): Part {
+  const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
+  const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort)];
+  return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
+}
+
+function actorPart({ name, natsPort }: Region, policies: string, secret: string): Part {
+  const args = ["actor", "--region", name, "--nats", natsUrl(natsPort), "--policies", policies];
+  return { ...parlPart(`actor ${name}`, args), env: { PARL_SECRET: secret } };
+}
+
+function gatewayPart(region: Region, regions: readonly Region[], policies: string): Part {
+  const { name, httpPort } = region;
+  const inOrder = [region, ...regions.filter((other) => other !== region)];
+  const list = inOrder.map((each) => `${each.name}=${natsUrl(each.natsPort)}`).join(",");
+  const args = [
+    "gateway",
+    "--region",
+    name,
+    "--http",
+    String(httpPort),
+    "--regions",
+    list,
+    "--policies",
+    policies,
+  ];
+  return parlPart(`gateway ${name}`, args);
+}
+
+function parlPart(title: string, args: readonly string[]): Part {
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  return {
+    title,
+    path: process.execPath,
+    args: [main, ...args],
+    readyLine: /^parl \w+ \S+ (ready|listening)/m,
+    env: {},
+  };
+}
+
+function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
+  const names = text.split(",");
+  const isValid =
+    names.every((name) => /^[a-z0-9-]{1,32}$/.test(name)) && new Set(names).size === names.length;
+  if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`);
+  return names.map((name, i) => ({ name, natsPort: natsPort + i, httpPort: httpPort + i }));
+}
+
+function portOf(flag: string, text: string): number {
+  return wholeNumber(flag, text, 1, 65_000);
+}
+
+function natsUrl(port: number): string {
+  return `nats://127.0.0.1:${port}`;
+}
+
+function requireFree(port: number, flag: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (cause) => {
+      const message = `port ${port} on 127.0.0.1 is taken; end what uses it or choose another with --${flag} <port>`;
+      reject(new ParlError("PARL_UNAVAILABLE", message, { field: flag, cause }));
+    });
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
+  });
+}
+
+function addresses(regions: readonly Region[]): unknown {
+  return {
+    regions: regions.map(({ name, natsPort, httpPort }) => ({
+      name,
+      nats: natsUrl(natsPort),
+      http: `http://127.0.0.1:${httpPort}`,
+    })),
+  };
+}
+
+function welcome(regions: readonly Region[]): string {
+  const rows = regions.map(
+    ({ name, natsPort, httpPort }) => `  ${name}   ${natsUrl(natsPort)}   http://127.0.0.1:${httpPort}\n`,
+  );
+  const [{ httpPort, natsPort }] = regions as [Region];
+  const tries = [
+    `curl -i 'http://127.0.0.1:${httpPort}/allow?key=alice'`,
+    `nats -s ${natsUrl(natsPort)} req parl.check.acme.alice '{"tokens":1}'`,
+    "npm run -s parl -- check alice",
+  ];
+  return `PARL is up. Ctrl-C ends it.\n${rows.join("")}Try:\n${tries.map((line) => `  ${line}\n`).join("")}`;
+}

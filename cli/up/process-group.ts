@@ -1,0 +1,140 @@
+/**
+ * The child processes of `parl up`: started one after the other, each awaited until it says it is ready,
+ * restarted when it dies, ended together in reverse order.
+ *
+ * Children run in process groups of their own, so that a Ctrl-C at the terminal reaches only us and the
+ * order of leaving is ours: gateways before actors before servers.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { Supervisor } from "../../actors/supervisor.ts";
+import { ParlError } from "../../core/errors.ts";
+import { micros, US_PER_MS } from "../../core/units.ts";
+
+export interface Part {
+  readonly title: string;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** A line of its output that means it works. */
+  readonly readyLine: RegExp;
+}
+
+interface Running {
+  readonly part: Part;
+  readonly supervisor: Supervisor;
+  child: ChildProcess;
+}
+
+const READY_WITHIN_MS = 15_000;
+const LEAVE_WITHIN_MS = 5_000;
+/** Lines of a child's output kept, to explain why it did not start. */
+const LINES_KEPT = 5;
+
+export class ProcessGroup {
+  readonly #say: (line: string) => void;
+  readonly #running: Running[] = [];
+  #isStopping = false;
+
+  constructor(say: (line: string) => void) {
+    this.#say = say;
+  }
+
+  /** Starts a part and waits until it is ready. @throws ParlError PARL_UNAVAILABLE with its last words */
+  async start(part: Part, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const child = this.#spawn(part);
+    const running: Running = { part, supervisor: new Supervisor(), child };
+    this.#running.push(running);
+    const lastWords = await untilReady(child, part.readyLine, signal);
+    if (lastWords === undefined || signal.aborted) {
+      this.#watch(running);
+      return;
+    }
+    const message = `${part.title} did not start: ${lastWords.join(" / ") || "it said nothing"}`;
+    throw new ParlError("PARL_UNAVAILABLE", message);
+  }
+
+  async untilAborted(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await once(signal, "abort");
+  }
+
+  /** Ends every child, last started first, kindly and then not. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const { child } of this.#running.toReversed()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = once(child, "exit");
+      child.kill("SIGTERM");
+      const force = setTimeout(() => child.kill("SIGKILL"), LEAVE_WITHIN_MS);
+      await gone;
+      clearTimeout(force);
+    }
+  }
+
+  #spawn({ path, args, env }: Part): ChildProcess {
+    return spawn(path, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+      detached: true,
+    });
+  }
+
+  #watch(running: Running): void {
+    const { part, supervisor, child } = running;
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      // A server's own log lines would drown what matters; ours are few.
+      const isOurs = part.path === process.execPath;
+      createInterface({ input: stream }).on("line", (line) => isOurs && this.#say(line));
+    }
+    child.once("exit", (code, signal) => {
+      if (this.#isStopping) return;
+      const delayMs =
+        supervisor.delayAfterCrashUs(micros(Math.floor(performance.now() * US_PER_MS))) / US_PER_MS;
+      this.#say(`${part.title} ended (${signal ?? `exit code ${code}`}); starting it again in ${delayMs} ms`);
+      setTimeout(() => this.#restart(running), delayMs);
+    });
+  }
+
+  #restart(running: Running): void {
+    if (this.#isStopping) return;
+    running.child = this.#spawn(running.part);
+    this.#watch(running);
+  }
+}
+
+/** Undefined when the child said it is ready, else what it said before it ended or time was up. */
+async function untilReady(
+  child: ChildProcess,
+  readyLine: RegExp,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  const lines: string[] = [];
+  const done = Promise.withResolvers<string[] | undefined>();
+  const readers = [child.stdout, child.stderr].flatMap((input) =>
+    input === null ? [] : [createInterface({ input })],
+  );
+  for (const reader of readers) {
+    reader.on("line", (line) => {
+      lines.push(line);
+      if (lines.length > LINES_KEPT) lines.shift();
+      if (readyLine.test(line)) done.resolve(undefined);
+    });
+  }
+  // The streams close after the exit, so that the last words are in.
+  child.once("close", () => done.resolve(lines));
+  child.once("error", (error) => done.resolve([error.message]));
+  const timer = setTimeout(
+    () => done.resolve([...lines, `not ready within ${READY_WITHIN_MS / 1_000} s`]),
+    READY_WITHIN_MS,
+  );
+  const onAbort = (): void => done.resolve(undefined);
+  signal.addEventListener("abort", onAbort);
+  const outcome = await done.promise;
+  signal.removeEventListener("abort", onAbort);
+  clearTimeout(timer);
+  for (const reader of readers) reader.close();
+  return outcome;
+}

@@ -1,0 +1,132 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algorithms/algorithm.ts";
+import { createAlgorithm } from "../../algorithms/registry.ts";
+import { Verdict, type Outcome } from "../../core/decision.ts";
+import { micros } from "../../core/units.ts";
+import { formulaAnswer, FormulaKey, type FormulaAnswer } from "./formulas.ts";
+import { after, anyParams, exactParams, histories, START_US } from "./histories.ts";
+import { NamedLimiter } from "./named-limiter.ts";
+
+describe.each(ALGORITHMS)("%s", (name) => {
+  it("decides as its formula says", () => {
+    fc.assert(
+      fc.property(histories(exactParams(name)), ({ params, steps }) => {
+        const limiter = new NamedLimiter(params);
+        const formula = new FormulaKey(params);
+        const answers: FormulaAnswer[] = [];
+        const expected: FormulaAnswer[] = [];
+        let nowUs = START_US;
+        for (const { kind, cost, gap } of steps) {
+          nowUs = Math.max(nowUs, after(nowUs, gap));
+          if (kind === "charge") {
+            limiter.charge("k", cost, nowUs);
+            formula.charge(cost, nowUs);
+          } else {
+            answers.push(formulaAnswer(limiter.decide("k", cost, nowUs)));
+            expected.push(formula.decide(cost, nowUs));
+          }
+        }
+        expect(answers).toEqual(expected);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("tells the exact wait to whoever is denied, at any rate", () => {
+    fc.assert(
+      fc.property(histories(anyParams(name)), fc.nat(), ({ params, steps }, patience) => {
+        const algorithm = createAlgorithm(params);
+        const words = new Uint32Array(2 + algorithm.stateWords);
+        const verdict = new Verdict();
+        const ask = (cost: number, nowUs: number): Verdict => {
+          algorithm.evaluate(words, 0, cost, micros(nowUs), verdict);
+          return verdict;
+        };
+        const waits: [isWhole: boolean, early: Outcome, onTime: Outcome][] = [];
+        let nowUs = START_US;
+        algorithm.open(words, 0, micros(nowUs));
+        for (const [index, { kind, cost, gap }] of steps.entries()) {
+          nowUs = Math.max(nowUs, after(nowUs, gap));
+          const { outcome, retryAfterUs } = ask(cost, nowUs);
+          if (outcome === "denied" && (patience >> (index % 30)) & 1) {
+            waits.push([
+              Number.isSafeInteger(retryAfterUs),
+              ask(cost, nowUs + retryAfterUs - 1).outcome,
+              ask(cost, nowUs + retryAfterUs).outcome,
+            ]);
+            nowUs += retryAfterUs;
+          }
+          if (verdict.outcome === "allowed" || kind === "charge")
+            algorithm.charge(words, 0, cost, micros(nowUs));
+        }
+        expect(waits).toEqual(waits.map(() => [true, "denied", "allowed"]));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("never admits more than its published envelope", () => {
+    fc.assert(
+      fc.property(histories(anyParams(name)), ({ params, steps }) => {
+        const limiter = new NamedLimiter(params);
+        const log: Admission[] = [];
+        let nowUs = START_US;
+        for (const { cost, gap } of steps) {
+          nowUs = Math.max(nowUs, after(nowUs, gap));
+          const isAllowed = limiter.decide("k", cost, nowUs).outcome === "allowed";
+          if (isAllowed && cost > 0) log.push({ atUs: nowUs, cost });
+        }
+        expect(mostOverEnvelope(params, log)).toBeLessThanOrEqual(0);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+interface Admission {
+  readonly atUs: number;
+  readonly cost: number;
+}
+
+/** Units admitted beyond the envelope in the worst of all spans between two admissions. */
+function mostOverEnvelope(
+  { algorithm, limit, windowUs, burst }: AlgorithmParams,
+  log: readonly Admission[],
+): number {
+  let worst = 0;
+  for (const [first, { atUs: fromUs }] of log.entries()) {
+    let admitted = 0;
+    for (const { atUs, cost } of log.slice(first)) {
+      admitted += cost;
+      const spanUs = atUs - fromUs;
+      const bound = ENVELOPES[algorithm]({ limit, windowUs, burst: burst ?? limit, fromUs, spanUs });
+      worst = Math.max(worst, admitted - bound);
+    }
+  }
+  return worst;
+}
+
+interface Span {
+  readonly limit: number;
+  readonly windowUs: number;
+  readonly burst: number;
+  readonly fromUs: number;
+  readonly spanUs: number;
+}
+
+const bucketEnvelope = ({ limit, windowUs, burst, spanUs }: Span): number =>
+  burst + Number((BigInt(spanUs) * BigInt(limit)) / BigInt(windowUs));
+
+/** What a span may admit at most; Infinity where nothing is promised about its length. */
+const ENVELOPES: Record<AlgorithmName, (span: Span) => number> = {
+  "fixed-window": ({ limit, windowUs, fromUs, spanUs }) =>
+    spanUs < windowUs - (fromUs % windowUs) ? limit : spanUs < windowUs ? 2 * limit : Infinity,
+  "sliding-log": ({ limit, windowUs, spanUs }) => (spanUs < windowUs ? limit : Infinity),
+  "conservative-window": ({ limit, windowUs, spanUs }) => (spanUs < windowUs ? limit : Infinity),
+  "sliding-window": ({ limit, windowUs, spanUs }) => (spanUs < windowUs ? 2 * limit : Infinity),
+  gcra: bucketEnvelope,
+  "token-bucket": bucketEnvelope,
+  "leaky-bucket": bucketEnvelope,
+  "leaky-queue": bucketEnvelope,
+};

@@ -1,0 +1,161 @@
+import { expect, it } from "vitest";
+import { KeyTable, LOAD_MAX } from "../../algorithms/key-table.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { SlotArray } from "../../algorithms/slot-array.ts";
+import { Prng } from "../../core/prng.ts";
+import { ReaperSpy, VALUE } from "./reaper-spy.ts";
+
+const MOVED_SLOTS_PER_INSERT = 32;
+const KEYS = 30_000;
+
+interface Filled {
+  readonly table: KeyTable;
+  readonly spy: ReaperSpy;
+  readonly hashes: readonly number[];
+}
+
+/** A table of random keys, each numbered from 1. */
+function filled(keys: number, options: { keysExpected?: number; budget?: MemoryBudget } = {}): Filled {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ ...options, stateWords: 1 }, spy);
+  const random = new Prng(7);
+  const hashes: number[] = [];
+  for (let value = 1; value <= keys; value += 1) {
+    const high = random.u32();
+    if (table.find(high, 0) >= 0) continue;
+    const at = table.insert(high, 0);
+    table.words[at + VALUE] = value;
+    hashes.push(high);
+  }
+  return { table, spy, hashes };
+}
+
+it("grows without a pause: no insertion moves more than a few slots", () => {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1 }, spy);
+  const random = new Prng(1);
+  const moved: number[] = [];
+  let growths = 0;
+  for (let value = 1; value <= KEYS; value += 1) {
+    const wasResizing = table.isResizing;
+    spy.looks = 0;
+    table.words[table.insert(random.u32(), value % 5) + VALUE] = value;
+    moved.push(spy.looks);
+    if (!wasResizing && table.isResizing) growths += 1;
+  }
+  // One more where two keys with equal high hashes must stay together.
+  expect(Math.max(...moved)).toBeLessThanOrEqual(MOVED_SLOTS_PER_INSERT + 1);
+  expect(growths).toBeGreaterThan(20);
+});
+
+it("has settled long before it must grow again, at a load from 0.74 to 0.93", () => {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1 }, spy);
+  const random = new Prng(2);
+  const loads: number[] = [];
+  for (let value = 1; value <= KEYS; value += 1) {
+    table.words[table.insert(random.u32(), 0) + VALUE] = value;
+    if (value > 1_000 && !table.isResizing) loads.push(table.count / slotsOf(table));
+  }
+  expect(Math.min(...loads)).toBeGreaterThan(0.74);
+  expect(Math.max(...loads)).toBeLessThanOrEqual(LOAD_MAX);
+  expect(loads.length).toBeGreaterThan(0.8 * KEYS);
+});
+
+it("takes at most 2.25 times its array while growing", () => {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1 }, spy);
+  const random = new Prng(3);
+  let settledBytes = table.bytes;
+  let worst = 0;
+  for (let value = 1; value <= KEYS; value += 1) {
+    table.words[table.insert(random.u32(), 0) + VALUE] = value;
+    if (table.isResizing) worst = Math.max(worst, table.bytes / settledBytes);
+    else settledBytes = table.bytes;
+  }
+  expect(worst).toBeGreaterThan(2);
+  expect(worst).toBeLessThanOrEqual(2.26);
+});
+
+it("is built to the size expected and does not grow on the way there", () => {
+  const { table } = filled(1_000, { keysExpected: 1_000 });
+  const { bytes } = new KeyTable({ stateWords: 1, keysExpected: 1_000 }, new ReaperSpy());
+  expect(table.bytes).toBe(bytes);
+});
+
+it("shrinks when it has emptied, in small steps, and keeps what is left", () => {
+  const { table, spy, hashes } = filled(KEYS);
+  const bytesFull = table.bytes;
+  for (const value of hashes.keys()) if (value % 10 !== 0) spy.idle.add(value + 1);
+
+  let looksMost = 0;
+  for (let step = 0; step < 4_000; step += 1) {
+    spy.looks = 0;
+    table.sweep(50);
+    looksMost = Math.max(looksMost, spy.looks);
+  }
+
+  expect(looksMost).toBeLessThanOrEqual(51);
+  expect(table.count).toBe(hashes.length / 10);
+  expect(table.bytes).toBeLessThan(bytesFull / 6);
+  const found = hashes.map((high) => table.words[table.find(high, 0) + VALUE]);
+  expect(found.filter((value, i) => i % 10 === 0 && value === i + 1)).toHaveLength(hashes.length / 10);
+});
+
+it("looks at no more slots than it was given, also where the table is empty", () => {
+  const table = new KeyTable({ stateWords: 1, keysExpected: 10_000 }, new ReaperSpy());
+  while (!table.sweep(1_000));
+  expect(table.isResizing).toBe(true);
+  table.sweep(100);
+  expect(table.isResizing).toBe(true);
+});
+
+it("samples neighbours in hash order, from the key's own place onwards and round the end", () => {
+  const { table, hashes } = filled(1_000, { keysExpected: 1_000 });
+  const ascending = hashes.toSorted((a, b) => a - b);
+  for (const most of [1, 32, 2_000]) {
+    const sampled: number[] = [];
+    table.sample(2 ** 31, most, (words, at) => void sampled.push(words[at] as number));
+    const first = ascending.indexOf(sampled[0] as number);
+    expect(sampled).toEqual([...ascending.slice(first), ...ascending.slice(0, first)].slice(0, most));
+    expect(Math.abs(first - 500)).toBeLessThan(60);
+  }
+});
+
+it("gives every entry back to the reaper once when cleared, and its memory to the budget", () => {
+  const budget = new MemoryBudget(Infinity);
+  const { table, spy, hashes } = filled(5_000, { budget });
+  expect(budget.bytesUsed).toBe(table.bytes);
+  table.clear();
+  expect(spy.dropped.toSorted((a, b) => a - b)).toEqual(hashes.map((_, i) => i + 1));
+  expect([table.count, table.find(hashes[0] as number, 0)]).toEqual([0, -1]);
+  expect(budget.bytesUsed).toBe(table.bytes);
+});
+
+it("never takes more than its budget, and says so where it would have to", () => {
+  const budget = new MemoryBudget(100_000);
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1, budget }, spy);
+  const random = new Prng(4);
+  let refused = 0;
+  let bytesMost = 0;
+  for (let value = 1; value <= KEYS; value += 1) {
+    if (table.insert(random.u32(), 0) < 0) refused += 1;
+    bytesMost = Math.max(bytesMost, table.bytes);
+  }
+  expect(bytesMost).toBeLessThanOrEqual(budget.bytesMax);
+  expect(budget.bytesUsed).toBe(table.bytes);
+  // Room for old and new array together: 100 kB hold two arrays of 3,700 and 4,600 slots of 12 bytes.
+  expect(table.count).toBeGreaterThan(3_000);
+  expect(refused).toBe(KEYS - table.count);
+  expect(table.insert(5, 0, true)).toBeGreaterThanOrEqual(0);
+});
+
+function slotsOf(table: KeyTable): number {
+  const slots = table.bytes / 12;
+  // The tail is a sixteenth of the homes, 32 at least and 1,024 at most.
+  for (const homes of [slots - 32, Math.ceil((slots * 16) / 17), slots - 1_024]) {
+    if (SlotArray.bytesFor(homes, 1) === table.bytes) return homes;
+  }
+  throw new Error(`no number of homes takes ${table.bytes} bytes`);
+}

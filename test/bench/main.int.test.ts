@@ -1,0 +1,120 @@
+import { mkdtemp, readFile, rm, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Row } from "../../bench/row.ts";
+import { runBench, runShell } from "./run-bench.ts";
+
+const COLUMNS = [
+  "algo backend dist rate keys over_admit_pct under_admit_pct bytes_per_key p50_us p99_us p999_us",
+  "decisions_per_s redis_used_mem envelope pace clock shape zipf_s seed trace limit window_us burst",
+  "duration_us events denied distinct_keys live_keys elapsed_s cpu cores memory_gib node commit",
+]
+  .join(" ")
+  .split(" ");
+
+let folder: string;
+let trace: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "parl-bench-"));
+  trace = join(folder, "t.trace.gz");
+  await runBench("gen.ts", "--keys", "200", "--rate", "20_000", "--duration", "300ms", "--out", trace);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function rowOf(...args: string[]): Promise<Row> {
+  const { code, stdout, stderr } = await runBench("main.ts", ...args, "--json");
+  expect([code, stderr]).toEqual([0, ""]);
+  return JSON.parse(stdout) as Row;
+}
+
+describe("npm run bench", () => {
+  it("drives a trace file and fills every column", async () => {
+    const csv = join(folder, "rows.csv");
+    const args = [
+      "--algo",
+      "gcra",
+      "--trace",
+      trace,
+      "--limit",
+      "20",
+      "--window",
+      "1s",
+      "--pace",
+      "max",
+      "--csv",
+      csv,
+    ];
+    const row = await rowOf(...args);
+    expect(Object.keys(row)).toEqual(COLUMNS);
+    expect(row).toMatchObject({
+      algo: "gcra",
+      backend: "local",
+      dist: "zipf",
+      rate: 20_000,
+      keys: 200,
+      over_admit_pct: 0,
+      under_admit_pct: 0,
+      redis_used_mem: null,
+      burst: 20,
+      window_us: 1_000_000,
+      seed: 1,
+      trace,
+    });
+    expect(row.denied).toBeGreaterThan(500);
+    for (const column of [
+      "bytes_per_key",
+      "p50_us",
+      "p99_us",
+      "p999_us",
+      "decisions_per_s",
+      "live_keys",
+    ] as const) {
+      expect(row[column]).toBeGreaterThan(0);
+    }
+    const [header, values] = (await readFile(csv, "utf8")).split("\n");
+    expect(header).toBe(COLUMNS.join(","));
+    expect(values).toMatch(/^gcra,local,zipf,20000,200,0,0,/);
+  });
+
+  it("decides the same at either pace, from a file or from flags", async () => {
+    const common = ["--algo", "scounter", "--limit", "20", "--window", "50ms"];
+    const made = ["--keys", "200", "--rate", "20_000", "--duration", "300ms"];
+    const [file, flags] = await Promise.all([
+      rowOf(...common, "--trace", trace, "--pace", "max"),
+      rowOf(...common, ...made, "--pace", "real"),
+    ]);
+    expect(flags.elapsed_s).toBeGreaterThan(0.29);
+    const { events, denied, over_admit_pct, under_admit_pct } = file;
+    expect(flags).toMatchObject({ events, denied, over_admit_pct, under_admit_pct });
+    expect(over_admit_pct).toBeGreaterThan(0);
+  });
+
+  it("reads a trace from standard input and prints a table", async () => {
+    const line = `gunzip -c ${trace} | "$NODE" "$BENCH/main.ts" --algo fixed --trace - --pace max`;
+    const { code, stdout } = await runShell(line);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^algo +fixed\nbackend +local\n/);
+  });
+
+  it("explains itself", async () => {
+    const { code, stdout } = await runBench("main.ts", "--help");
+    expect(code).toBe(0);
+    for (const flag of ["--algo", "--trace", "--pace", "--csv", "--zipf-s"]) expect(stdout).toContain(flag);
+  });
+
+  it("answers bad input with one clear line", async () => {
+    const { code, stdout, stderr } = await runBench("main.ts", "--algo", "best");
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^--algo must be one of fixed, slog, scounter, .*, got "best"\n$/);
+  });
+
+  it("refuses half a trace", async () => {
+    const half = join(folder, "half.trace.gz");
+    await runBench("gen.ts", "--out", half);
+    await truncate(half, 50_000);
+    const { code, stderr } = await runBench("main.ts", "--algo", "gcra", "--trace", half);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^trace .*half\.trace\.gz: truncated .*\n$/);
+  });
+});

@@ -1,0 +1,77 @@
+/**
+ * A real nats-server for one test: the region's own configuration, a port the system picked, a store of its
+ * own. It ends with the test's process at the latest, and nothing but this child is ever signalled.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { locateNatsServer } from "../../deploy/setup/locate.mjs";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const RANDOM_PORT = -1;
+
+export interface TestNatsServer {
+  readonly url: string;
+  readonly port: number;
+  /** As kill -9 or a power cut does: no goodbye to anybody. Resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** Freezes the process: connections stay open and nothing answers. */
+  pause(): void;
+  resume(): void;
+  /** Ends it politely and removes its store; harmless after `kill`. */
+  stop(): Promise<void>;
+}
+
+export interface TestNatsServerOptions {
+  /** To come back where a killed server was. */
+  readonly port?: number;
+  /** Default: a region's. */
+  readonly config?: string;
+}
+
+export async function startNatsServer(options: TestNatsServerOptions = {}): Promise<TestNatsServer> {
+  const { port: wanted = RANDOM_PORT, config = join(ROOT, "deploy/nats/region.conf") } = options;
+  const store = await mkdtemp(join(tmpdir(), "parl-nats-"));
+  const { path } = locateNatsServer({ root: ROOT, env: process.env });
+  const flags = ["-c", config, "-a", "127.0.0.1", "-p", String(wanted), "-sd", store];
+  const child = spawn(path, flags, { stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(child, "exit");
+  const killAtExit = (): void => void child.kill("SIGKILL");
+  process.once("exit", killAtExit);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await exited;
+    process.off("exit", killAtExit);
+  };
+  const port = await listeningPort(child.stderr);
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    kill: () => end("SIGKILL"),
+    pause: () => void child.kill("SIGSTOP"),
+    resume: () => void child.kill("SIGCONT"),
+    async stop() {
+      child.kill("SIGCONT");
+      await end("SIGTERM");
+      await rm(store, { recursive: true });
+    },
+  };
+}
+
+/** Reads the server's log up to "Server is ready". Rejects with the log when it ends before. */
+async function listeningPort(stderr: NodeJS.ReadableStream): Promise<number> {
+  const log: string[] = [];
+  let port = 0;
+  const lines = createInterface({ input: stderr });
+  return new Promise((resolve, reject) => {
+    lines.on("line", (line) => {
+      log.push(line);
+      port ||= Number(/Listening for client connections on 127\.0\.0\.1:(\d+)/.exec(line)?.[1] ?? 0);
+      if (line.includes("Server is ready")) resolve(port);
+    });
+    lines.on("close", () => reject(new Error(`nats-server ended before it was ready:\n${log.join("\n")}`)));
+  });
+}
