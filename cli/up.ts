@@ -10,6 +10,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadPolicyFile } from "../actors/policy-file.ts";
 import { ParlError } from "../core/errors.ts";
@@ -19,6 +20,8 @@ import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from ".
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** How `parl actor` and `parl gateway` say that they work. */
+const READY_LINE = /^parl \w+ \S+ (?:ready|listening)/;
 
 const FLAGS = {
   regions: { type: "string", value: "<name,…>", default: "eu,us,ap", about: "Regions to start." },
@@ -108,7 +111,8 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
 
 function actorPart({ name, natsPort }: Region, policies: string, secret: string): Part {
   const args = ["actor", "--region", name, "--nats", natsUrl(natsPort), "--policies", policies];
-  return { ...parlPart(`actor ${name}`, args), env: { PARL_SECRET: secret } };
+  const part = parlPart(`actor ${name}`, args);
+  return { ...part, env: { ...part.env, PARL_SECRET: secret } };
 }
 
 function gatewayPart(region: Region, regions: readonly Region[], policies: string): Part {
@@ -131,13 +135,9 @@ function gatewayPart(region: Region, regions: readonly Region[], policies: strin
 
 function parlPart(title: string, args: readonly string[]): Part {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  return {
-    title,
-    path: process.execPath,
-    args: [main, ...args],
-    readyLine: /^parl \w+ \S+ (ready|listening)/m,
-    env: {},
-  };
+  // Six processes load the same modules; compiled once, they start in half the time.
+  const env = { NODE_COMPILE_CACHE: join(ROOT, ".parl", "compile-cache") };
+  return { title, path: process.execPath, args: [main, ...args], readyLine: READY_LINE, env };
 }
 
 function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
