@@ -50,7 +50,7 @@ export class ActorRuntime<Event> {
   /** Monotonic time before which a crashed actor takes nothing. */
   #restartUs = 0;
   #isScheduled = false;
-  #isDraining = false;
+  #drained: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
 
   constructor(options: RuntimeOptions<Event>) {
@@ -69,14 +69,14 @@ export class ActorRuntime<Event> {
 
   post(event: Event): void {
     const { clock, outbox } = this.#options;
-    if (this.#isDraining || clock.monotonicUs() < this.#restartUs) {
-      const message = this.#isDraining
-        ? "this actor is shutting down"
-        : "the actor is restarting after a crash";
+    const weight = this.#actor.weigh(event);
+    // What nobody waits for (changed policies, ticks) waits itself: the actor that starts next must know it.
+    if (this.#drained !== undefined || (weight > 0 && clock.monotonicUs() < this.#restartUs)) {
+      const message =
+        this.#drained !== undefined ? "this actor is shutting down" : "the actor is restarting after a crash";
       this.#actor.refuse(event, new ParlError("PARL_UNAVAILABLE", message), outbox);
       return;
     }
-    const weight = this.#actor.weigh(event);
     if (!this.#mailbox.push(event, weight)) {
       this.overloaded += weight;
       const message = `the mailbox is full (${this.#mailbox.weight} checks waiting); come back later`;
@@ -91,9 +91,11 @@ export class ActorRuntime<Event> {
 
   /** Refuses new events and resolves when everything accepted has been answered. */
   drain(): Promise<void> {
-    this.#isDraining = true;
-    if (this.#mailbox.length === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.#onDrained = resolve));
+    this.#drained ??= new Promise((resolve) => {
+      if (this.#mailbox.length === 0) resolve();
+      else this.#onDrained = resolve;
+    });
+    return this.#drained;
   }
 
   #turn(): void {
@@ -112,8 +114,8 @@ export class ActorRuntime<Event> {
     const { clock, outbox, record } = this.#options;
     const nowUs = clock.wallUs();
     const startedUs = clock.monotonicUs();
-    record?.(event, nowUs);
     try {
+      record?.(event, nowUs);
       this.#actor.step(event, nowUs, outbox);
     } catch (error) {
       this.#crash(event, error);

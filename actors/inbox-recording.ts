@@ -11,16 +11,18 @@ interface RecordedBytes {
 }
 
 export function encodeInboxLine(event: ShardEvent, nowUs: Micros): string {
-  return JSON.stringify({ nowUs, event }, (_, value: unknown) => {
-    if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString("base64") };
-    if (value instanceof Map) return { map: [...value] };
+  return JSON.stringify({ nowUs, event }, function (this: Record<string, unknown>, name, value: unknown) {
+    // `value` has been through toJSON already, which the Buffers of a socket have.
+    const raw = this[name];
+    if (raw instanceof Uint8Array) return { base64: Buffer.from(raw).toString("base64") };
+    if (raw instanceof Map) return { map: [...raw] };
     return value;
   });
 }
 
 export function decodeInboxLine(line: string): { event: ShardEvent; nowUs: Micros } {
   const { event, nowUs } = JSON.parse(line, (_, value: unknown) => {
-    if (typeof value !== "object" || value === null) return value;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     if ("base64" in value) return new Uint8Array(Buffer.from((value as RecordedBytes).base64, "base64"));
     if ("map" in value) return new Map(value.map as [unknown, unknown][]);
     return value;

@@ -34,7 +34,7 @@ export class Mailbox<Message> {
 
   /** False when the message was refused. A message heavier than the whole mailbox enters an empty one. */
   push(message: Message, weight: number): boolean {
-    if (this.#weight + weight > this.weightMax && this.#length > 0) return false;
+    if (weight > 0 && this.#weight + weight > this.weightMax && this.#length > 0) return false;
     if (this.#length === this.#messages.length) this.#grow();
     const tail = (this.#head + this.#length) % this.#messages.length;
     this.#messages[tail] = message;

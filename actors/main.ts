@@ -17,6 +17,8 @@ import type { ShardEvent } from "./shard-event.ts";
 import { SystemClock } from "./system-clock.ts";
 
 const TICK_MS = 10;
+/** How long leaving waits for the server. */
+const LEAVE_MS = 2_000;
 
 export interface ActorProcessOptions {
   readonly region: string;
@@ -45,13 +47,16 @@ export async function startActor(options: ActorProcessOptions): Promise<ActorPro
   const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
   const clock = new SystemClock();
   const startedUs = clock.monotonicUs();
-  const budget = new MemoryBudget(options.memoryBytesMax);
   const secret = options.secret ?? randomSecret();
   let policies = options.policies;
   // Without a lease store there is one owner per region and its start orders it after any before.
   const epoch = clock.wallUs();
   const runtime: ActorRuntime<ShardEvent> = new ActorRuntime<ShardEvent>({
-    create: () => new ShardActor({ ...options, epoch, secret, policies, budget, facts }),
+    create: () => {
+      // The keys of a crashed actor are gone, and so is what they took of the budget.
+      const budget = new MemoryBudget(options.memoryBytesMax);
+      return new ShardActor({ ...options, epoch, secret, policies, budget, facts });
+    },
     clock,
     outbox: natsOutbox(connection),
     ...(options.record === undefined ? {} : { record: options.record }),
@@ -69,6 +74,21 @@ export async function startActor(options: ActorProcessOptions): Promise<ActorPro
   }
   const subscriptions = subscribeShards(connection, options.shards, (event) => runtime.post(event));
   const ticks = setInterval(() => runtime.post({ kind: "tick" }), TICK_MS);
+  let drained: Promise<void> | undefined;
+  async function leave(): Promise<void> {
+    clearInterval(ticks);
+    const goodbye = async (): Promise<void> => {
+      await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      await runtime.drain();
+      await connection.flush();
+    };
+    // A server that has gone or frozen hears no goodbye; leaving must not wait for it.
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LEAVE_MS);
+    await Promise.race([goodbye().catch(() => undefined), patience]);
+    clearTimeout(timer);
+    await connection.close();
+  }
   await connection.flush();
   return {
     natsVersion: connection.info?.version ?? "unknown",
@@ -76,11 +96,9 @@ export async function startActor(options: ActorProcessOptions): Promise<ActorPro
       policies = document;
       runtime.post({ kind: "policies-changed", document });
     },
-    async drain() {
-      clearInterval(ticks);
-      await Promise.all(subscriptions.map((subscription) => subscription.drain()));
-      await runtime.drain();
-      await connection.drain();
+    drain() {
+      drained ??= leave();
+      return drained;
     },
     closed: connection.closed(),
   };

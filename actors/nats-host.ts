@@ -11,6 +11,8 @@ import type { ShardEvent } from "./shard-event.ts";
 import { eventOf, PUBLIC_SUBJECTS, shardSubject } from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-router";
+/** Where requesters wait: `_INBOX.…`, and `_R_.…` of a service import. */
+const INBOX_START = "_";
 /** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
 export const NATS_VERSION_MIN = "2.12.0";
 
@@ -51,7 +53,13 @@ export async function connectNats({ servers, name }: NatsAddress): Promise<NatsC
 export function natsOutbox(connection: NatsConnection): Outbox {
   return {
     reply(to, payload) {
-      if (!connection.isClosed()) connection.publish(to, payload);
+      // Anything but an inbox would make the answer a request of ours to somebody else.
+      if (!to.startsWith(INBOX_START)) return;
+      try {
+        connection.publish(to, payload);
+      } catch {
+        // Leaving, or more than the server carries: a lost answer, no broken actor.
+      }
     },
   };
 }

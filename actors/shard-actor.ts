@@ -21,7 +21,7 @@ import { DIMENSIONS, type Tier, type Verdict } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
 import { invalidToken, isIdToken } from "../core/id.ts";
 import { PackedReplyWriter } from "../core/packed-reply.ts";
-import { PackedRequestReader } from "../core/packed-request.ts";
+import { itemsAtMost, PackedRequestReader } from "../core/packed-request.ts";
 import {
   encodeJson,
   errorBody,
@@ -100,8 +100,7 @@ export class ShardActor implements Actor<ShardEvent> {
   weigh(event: ShardEvent): number {
     if (!("replyTo" in event)) return 0;
     if (event.kind !== "packed-frame") return 1;
-    // The item count as the frame claims it; the reader checks it before anything is decided.
-    return Math.max(1, (event.payload[4] ?? 0) + ((event.payload[5] ?? 0) << 8));
+    return Math.max(1, itemsAtMost(event.payload));
   }
 
   #answer(event: KeyRequest | PackedFrame | Inquiry | Misdirected, nowUs: Micros): Uint8Array {

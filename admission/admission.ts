@@ -56,8 +56,8 @@ export class Admission {
   #sweepNext = 0;
 
   // The check described: identity and home by dimension; an absent dimension has home −1.
-  readonly #high = new Float64Array(4);
-  readonly #low = new Float64Array(4);
+  readonly #high = new Int32Array(4);
+  readonly #low = new Int32Array(4);
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
@@ -65,6 +65,8 @@ export class Admission {
   readonly #looked: KeyedLimiter[] = [];
   #lookedCount = 0;
   readonly #one = new Verdict();
+  /** Least left under any policy looked at, were the check refused. */
+  #least = Infinity;
 
   constructor(options: AdmissionOptions) {
     this.shards = options.shards;
@@ -135,6 +137,7 @@ export class Admission {
     verdict.retryAfterUs = 0;
     verdict.resetAfterUs = 0;
     verdict.delayUs = 0;
+    this.#least = Infinity;
     for (let i = 0; i < view.policyIndices.length; i += 1) {
       const dimension = view.dimensions[i] as number;
       const home = this.#homes[dimension] as number;
@@ -150,9 +153,11 @@ export class Admission {
       );
       this.#looked[this.#lookedCount] = limiter;
       this.#lookedCount += 1;
-      this.#combine(index);
+      this.#combine(index, cost);
     }
-    if (verdict.outcome !== "allowed") verdict.delayUs = 0;
+    if (verdict.outcome === "allowed") return;
+    verdict.delayUs = 0;
+    verdict.remaining = this.#least;
   }
 
   /** Charges usage that already happened to every matching policy; leaves a peek in the verdict. */
@@ -197,9 +202,12 @@ export class Admission {
     return current.reduce((sum, keys) => sum + keys.keysOf(index), 0);
   }
 
-  #combine(index: number): void {
+  #combine(index: number, cost: number): void {
     const { verdict } = this;
     const one = this.#one;
+    // What is left when nothing is charged: an allowing verdict has already taken the cost off.
+    const left = one.outcome === "allowed" ? one.remaining + cost : one.remaining;
+    if (left < this.#least) this.#least = left;
     if (one.delayUs > verdict.delayUs) verdict.delayUs = one.delayUs;
     if (this.tightest >= 0) {
       // Refusals outrank permissions, a longer wait outranks a shorter one, less left outranks more.

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { ALGORITHMS, type AlgorithmName } from "../algorithms/algorithm.ts";
+import { BURST_WORTH_MAX_US } from "../algorithms/modular-time.ts";
 import { DIMENSIONS } from "../core/decision.ts";
 import { encodeId } from "../core/id.ts";
 import { US_PER_MS, type Micros } from "../core/units.ts";
@@ -144,16 +145,29 @@ function checkTogether(policy: PolicyFields, context: z.RefinementCtx): void {
       "leave it out, or choose conservative-window",
     );
   }
-  if (hasBurst && areSound("limit", "window", "burst")) checkExact(policy, context);
+  if (!hasBurst || !areSound("limit", "window", "burst")) return;
+  if (checkExact(policy, context)) checkWorth(policy, context);
+}
+
+/** The algorithms keep a full bucket's worth of time in few bits (algorithms/modular-time.ts). */
+function checkWorth({ limit, window, burst }: PolicyFields, context: z.RefinementCtx): void {
+  if (burst === undefined || limit === 0 || burst * window <= BURST_WORTH_MAX_US * limit) return;
+  const burstMax = Math.floor((BURST_WORTH_MAX_US / window) * limit);
+  addProblem(
+    context,
+    ["burst"],
+    "is worth more than 400 days of its rate",
+    `set burst to at most ${burstMax}`,
+  );
 }
 
 /**
  * Bucket levels are kept in the smallest unit that makes a token and a microsecond's refill both whole:
  * window / gcd(limit, window) units a token. A full bucket of them must stay an exact integer.
  */
-function checkExact({ limit, window, burst }: PolicyFields, context: z.RefinementCtx): void {
+function checkExact({ limit, window, burst }: PolicyFields, context: z.RefinementCtx): boolean {
   const unitsPerToken = window / greatestCommonDivisor(limit, window);
-  if ((burst ?? limit) * unitsPerToken <= Number.MAX_SAFE_INTEGER) return;
+  if ((burst ?? limit) * unitsPerToken <= Number.MAX_SAFE_INTEGER) return true;
   const burstMax = Math.floor(Number.MAX_SAFE_INTEGER / unitsPerToken);
   addProblem(
     context,
@@ -161,6 +175,7 @@ function checkExact({ limit, window, burst }: PolicyFields, context: z.Refinemen
     "is too fine for exact arithmetic with this window",
     `set burst to at most ${burstMax}, shorten the window, or choose a rounder limit (one that divides the window)`,
   );
+  return false;
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

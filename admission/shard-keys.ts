@@ -4,6 +4,7 @@
  * When the policies change, a shard takes them over the next time it is touched: limiters of a policy whose
  * algorithm and window stayed the same are retuned and keep every key's debt; the others start afresh.
  */
+import type { Algorithm } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm } from "../algorithms/registry.ts";
@@ -55,14 +56,20 @@ export class ShardKeys {
       const policy = this.#policies.policies[index] as Policy;
       if (limiter !== undefined) byName.set(policy.name, { policy, limiter });
     }
-    this.#limiters = [];
+    const kept: { index: number; limiter: KeyedLimiter; algorithm: Algorithm }[] = [];
     for (const [index, after] of policies.policies.entries()) {
       const before = byName.get(after.name);
       if (before === undefined || before.policy.dimension !== after.dimension) continue;
       if (!canRetune(before.policy, after)) continue;
-      before.limiter.retune(createAlgorithm(after, before.limiter.algorithm), nowUs);
-      this.#limiters[index] = before.limiter;
+      const { limiter } = before;
+      // Throws for impossible numbers; nothing has been touched by then.
+      kept.push({ index, limiter, algorithm: createAlgorithm(after, limiter.algorithm) });
       byName.delete(after.name);
+    }
+    this.#limiters = [];
+    for (const { index, limiter, algorithm } of kept) {
+      limiter.retune(algorithm, nowUs);
+      this.#limiters[index] = limiter;
     }
     for (const { limiter } of byName.values()) this.#retire(limiter);
     this.#policies = policies;
@@ -108,6 +115,6 @@ export class ShardKeys {
   #retire(limiter: KeyedLimiter): void {
     this.#retiredEvictions += limiter.evictedLive;
     this.#retiredOverflows += limiter.overflowed;
-    limiter.clear();
+    limiter.dispose();
   }
 }

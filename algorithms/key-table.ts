@@ -81,7 +81,7 @@ export class KeyTable {
     return this.#next !== undefined;
   }
 
-  /** Offset into `words` of the key's slot, or −1. */
+  /** Offset into `words` of the key's slot, or −1. @param high, low 32 bits each, of either sign */
   find(high: number, low: number): number {
     const stored = storedHigh(high);
     const array = this.#arrayOf(stored);
@@ -150,6 +150,12 @@ export class KeyTable {
     this.#budget.force(this.bytes);
   }
 
+  /** Gives all memory back; the table must not be used any more. */
+  dispose(): void {
+    this.forEach((words, at) => this.#reaper.release(words, at));
+    this.#budget.release(this.bytes);
+  }
+
   /** Visits every entry, in hash order. The visitor may rewrite state but not add or remove. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     for (const array of this.#next === undefined ? [this.#current] : [this.#next, this.#current]) {
@@ -163,7 +169,7 @@ export class KeyTable {
   sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void): void {
     const { words, stride, floor } = this.#current;
     const slots = (words.length - floor) / stride;
-    const first = Math.floor((high / 2 ** 32) * slots);
+    const first = Math.floor((storedHigh(high) / 2 ** 32) * slots);
     this.words = words;
     for (let i = 0, seen = 0; i < slots && seen < most; i += 1) {
       const at = floor + ((first + i) % slots) * stride;
@@ -240,7 +246,7 @@ export class KeyTable {
   }
 }
 
-/** 0 marks an empty slot, so a high hash of 0 is kept as 1. */
+/** Unsigned, and never 0: that marks an empty slot. */
 function storedHigh(high: number): number {
-  return high === 0 ? 1 : high;
+  return high === 0 ? 1 : high >>> 0;
 }

@@ -48,8 +48,11 @@ export class KeyedLimiter implements Reaper {
   readonly #fresh: Uint32Array;
   readonly #sampled = new Verdict();
 
-  /** Running maximum of the caller's time. */
-  #nowUs: Micros = micros(0);
+  /**
+   * Running maximum of the caller's time. Null until the constructor has run: a field that has held anything
+   * but numbers keeps the caller's boxed number as it is, one that has not would box it anew for every call.
+   */
+  #nowUs: Micros = null as unknown as Micros;
   /** When the sweep must have gone round. */
   #sweepDueUs = 0;
 
@@ -60,6 +63,7 @@ export class KeyedLimiter implements Reaper {
 
   constructor(algorithm: Algorithm, options: KeyedLimiterOptions = {}) {
     this.#algorithm = algorithm;
+    this.#nowUs = micros(0);
     this.#table = new KeyTable({ ...options, stateWords: algorithm.stateWords }, this);
     this.#keysMax = options.keysMax ?? Infinity;
     this.#fresh = new Uint32Array(2 + algorithm.stateWords);
@@ -129,6 +133,11 @@ export class KeyedLimiter implements Reaper {
 
   clear(): void {
     this.#table.clear();
+  }
+
+  /** Gives all memory back; the limiter must not be used any more. */
+  dispose(): void {
+    this.#table.dispose();
   }
 
   isIdle(words: Uint32Array, at: number): boolean {

@@ -23,6 +23,8 @@ const DEADLINE_MS_DEFAULT = 500;
 /** Beyond this many unanswered checks more waiting helps nobody. */
 const IN_FLIGHT_MAX_DEFAULT = 262_144;
 const TENANT_DEFAULT = "default";
+/** Tenants remembered; beyond that the cache starts over. */
+const LANES_MAX = 4_096;
 /** Between attempts to reach a region that was down from the start. */
 const RECONNECT_MS = 1_000;
 
@@ -125,16 +127,23 @@ export class ParlClient implements CheckEvents {
     if (isUncharged && !this.#isClosed && this.#send(check)) return;
     this.#inFlight -= 1;
     const { onFailure = "throw" } = this.#options;
-    if (onFailure === "throw" || !error.isRetryable()) {
+    if (onFailure === "throw" || error.isCallersFault()) {
       check.reject(error);
       return;
     }
     this.blindDecisions += 1;
-    const verdict =
-      typeof onFailure === "function" ? onFailure({ request: check.request, error }) : onFailure === "allow";
-    check.resolve(
-      typeof verdict === "boolean" ? blindResult(verdict, check.request.tier ?? "approximate") : verdict,
-    );
+    try {
+      const verdict =
+        typeof onFailure === "function"
+          ? onFailure({ request: check.request, error })
+          : onFailure === "allow";
+      check.resolve(
+        typeof verdict === "boolean" ? blindResult(verdict, check.request.tier ?? "approximate") : verdict,
+      );
+    } catch (mistake) {
+      // Thrown further it would end the connection's reader and leave the frame's other checks hanging.
+      check.reject(mistake as Error);
+    }
   }
 
   #ask(kind: FrameKind, request: CheckRequest): Promise<CheckResult> {
@@ -145,9 +154,13 @@ export class ParlClient implements CheckEvents {
       if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
         throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
       }
+      const { deadlineMs: patienceMs = this.#deadlineMs } = request;
+      if (!Number.isFinite(patienceMs) || patienceMs <= 0) {
+        throw invalidArgument("deadlineMs", "a number of milliseconds above 0", patienceMs);
+      }
       const lane = this.#laneOf(request.tenant ?? this.#tenant);
       const shard = placementOf(request, lane.placement) % this.#shards;
-      const deadlineMs = this.#nowMs() + (request.deadlineMs ?? this.#deadlineMs);
+      const deadlineMs = this.#nowMs() + patienceMs;
       const check: PendingCheck = {
         kind,
         request,
@@ -170,7 +183,8 @@ export class ParlClient implements CheckEvents {
     const known = this.#lanes.get(tenant);
     if (known !== undefined) return known;
     const token = encodeId(tenant, "tenant");
-    const lane = { token, placement: fnv1aString(token), number: this.#lanes.size };
+    const lane = { token, placement: fnv1aString(token) };
+    if (this.#lanes.size === LANES_MAX) this.#lanes.clear();
     this.#lanes.set(tenant, lane);
     return lane;
   }

@@ -8,8 +8,6 @@ export interface TenantLane {
   readonly token: string;
   /** FNV-1a of the token, to be continued with a key's. */
   readonly placement: number;
-  /** Number of this lane in its client. */
-  readonly number: number;
 }
 
 /** Kept small: a busy client has tens of thousands of these under way. */

@@ -23,7 +23,7 @@ import { encodeId, plainIdHash } from "../core/id.ts";
 import { PackedReplyReader } from "../core/packed-reply.ts";
 import { FRAME_KINDS, PackedRequestWriter } from "../core/packed-request.ts";
 import { ShardDecision } from "./shard-decision.ts";
-import type { CheckEvents, PendingCheck } from "./pending-check.ts";
+import type { CheckEvents, PendingCheck, TenantLane } from "./pending-check.ts";
 
 const DEADLINE_SCAN_MS = 5;
 /** Longest a check waits for company. */
@@ -31,6 +31,10 @@ const LINGER_MS = 2;
 /** Frames unanswered in a row before a region is left alone, and for how long. */
 const SUSPECT_AFTER_FRAMES = 3;
 const SUSPECT_MS = 1_000;
+/** Younger frames say nothing about the region: their callers were just impatient. */
+const SUSPECT_FRAME_AGE_MS = 100;
+/** Tenants whose batches are kept for reuse; a gateway meets any number of them. */
+const LANES_KEPT = 256;
 const STATUS_NO_RESPONDERS = 503;
 const JSON_START = "{".charCodeAt(0);
 
@@ -45,6 +49,7 @@ interface Batch {
 interface PendingFrame {
   /** By position in the frame; undefined once its deadline has passed. */
   readonly checks: (PendingCheck | undefined)[];
+  readonly sentMs: number;
   nextDeadlineMs: number;
 }
 
@@ -54,8 +59,8 @@ export class RegionLink {
   readonly #events: CheckEvents;
   readonly #checksPerMessageMax: number;
   readonly #inbox: string;
-  /** By lane, then by kind and shard. */
-  readonly #batches: (Batch | undefined)[][] = [];
+  /** By tenant, then by kind and shard. Between flushes all are empty and may be forgotten. */
+  readonly #batches = new Map<TenantLane, (Batch | undefined)[]>();
   readonly #open: Batch[] = [];
   readonly #frames = new Map<number, PendingFrame>();
   /** Checks in open batches, and in frames that were sent. */
@@ -138,7 +143,11 @@ export class RegionLink {
   }
 
   #batchFor({ kind, lane, shard }: PendingCheck): Batch {
-    const batches = (this.#batches[lane.number] ??= []);
+    let batches = this.#batches.get(lane);
+    if (batches === undefined) {
+      batches = [];
+      this.#batches.set(lane, batches);
+    }
     const place = shard * FRAME_KINDS.length + FRAME_KINDS.indexOf(kind);
     const known = batches[place];
     if (known !== undefined) return known;
@@ -169,6 +178,7 @@ export class RegionLink {
       if (batch.checks.length > 0) this.#send(batch);
     }
     this.#open.length = 0;
+    if (this.#batches.size > LANES_KEPT) this.#batches.clear();
   };
 
   #send(batch: Batch): void {
@@ -179,7 +189,7 @@ export class RegionLink {
     this.#frameNumber += 1;
     let nextDeadlineMs = Infinity;
     for (const check of checks) if (check.deadlineMs < nextDeadlineMs) nextDeadlineMs = check.deadlineMs;
-    this.#frames.set(this.#frameNumber, { checks, nextDeadlineMs });
+    this.#frames.set(this.#frameNumber, { checks, sentMs: performance.now(), nextDeadlineMs });
     this.#deadlineTimer ??= setInterval(() => this.#scanDeadlines(), DEADLINE_SCAN_MS);
     this.#connection.publish(subject, frame, { reply: `${this.#inbox}.${this.#frameNumber}` });
   }
@@ -219,7 +229,7 @@ export class RegionLink {
       if (index >= reader.count) {
         this.#events.failed(
           check,
-          new ParlError("PARL_MALFORMED", "the packed reply has fewer answers than asked for"),
+          new ParlError("PARL_INTERNAL", "the packed reply has fewer answers than asked for"),
         );
         continue;
       }
@@ -289,6 +299,7 @@ export class RegionLink {
 
   #giveUp(number: number, frame: PendingFrame, nowMs: number): void {
     this.#forget(number, frame);
+    if (nowMs - frame.sentMs < SUSPECT_FRAME_AGE_MS) return;
     this.#unansweredInARow += 1;
     if (this.#unansweredInARow >= SUSPECT_AFTER_FRAMES) this.#suspectUntilMs = nowMs + SUSPECT_MS;
   }
@@ -304,13 +315,13 @@ function errorOf(reply: Uint8Array): ParlError {
     const { error } = JSON.parse(new TextDecoder().decode(reply)) as {
       error: { code: string; message: string; field?: string; retryAfterMs?: number };
     };
-    const code = error.code in ERRORS ? (error.code as ErrorCode) : "PARL_INTERNAL";
+    const code = Object.hasOwn(ERRORS, error.code) ? (error.code as ErrorCode) : "PARL_INTERNAL";
     const { field, retryAfterMs } = error;
     return new ParlError(code, error.message, {
       ...(field === undefined ? {} : { field }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     });
   } catch (cause) {
-    return new ParlError("PARL_MALFORMED", "the reply is neither packed nor a JSON error", { cause });
+    return new ParlError("PARL_INTERNAL", "the reply is neither packed nor a JSON error", { cause });
   }
 }

@@ -61,6 +61,12 @@ export class ParlError extends Error {
   isRetryable(): boolean {
     return ERRORS[this.code].retryable;
   }
+
+  /** Whether another request would have been answered: 4xx, or 501 for what this version cannot do. */
+  isCallersFault(): boolean {
+    const { http } = ERRORS[this.code];
+    return http < 500 || http === 501;
+  }
 }
 
 /** The usual bad-input error: `tokens must be …, got -1`. */

@@ -22,7 +22,7 @@ const TEXT_LENGTH_MAX = 1_024;
 const scratch = new Uint8Array(TEXT_LENGTH_MAX);
 
 export class IdentityHash {
-  /** The two halves of the last hash, unsigned 32-bit. */
+  /** The two halves of the last hash, as signed 32-bit integers: those are passed on without allocating. */
   high = 0;
   low = 0;
 
@@ -112,7 +112,7 @@ export class IdentityHash {
         v0 ^= tail;
         v2 ^= 0xee;
       } else if (step === 4) {
-        this.high = (v1 ^ v3) >>> 0;
+        this.high = v1 ^ v3;
         v1 ^= 0xdd;
       }
       v0 = (v0 + v1) | 0;
@@ -126,7 +126,7 @@ export class IdentityHash {
       v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
       v2 = (v2 << 16) | (v2 >>> 16);
     }
-    this.low = (v1 ^ v3) >>> 0;
+    this.low = v1 ^ v3;
   }
 }
 

@@ -36,8 +36,8 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The token of a raw id. Throws PARL_INVALID_ARGUMENT for an empty one, naming `field`. */
 export function encodeId(raw: string, field = "id"): string {
-  if (PLAIN.test(raw)) return raw;
   if (typeof raw !== "string" || raw.length === 0) throw invalidArgument(field, "a non-empty string", raw);
+  if (PLAIN.test(raw)) return raw;
   const bytes = utf8.encode(raw);
   return bytes.length <= RAW_BYTES_MAX ? `~${base64url(bytes)}` : `~~${base64url(sha256(bytes))}`;
 }
@@ -54,6 +54,8 @@ export function isIdToken(token: string): boolean {
  * −1 when it has to be encoded first.
  */
 export function plainIdHash(raw: string, hash: number): number {
+  // Callers in plain JavaScript pass what they like.
+  if (typeof raw !== "string") return -1;
   const length = raw.length;
   if (length === 0 || length > RAW_BYTES_MAX || raw.charCodeAt(0) === UNDERSCORE) return -1;
   for (let i = 0; i < length; i += 1) {

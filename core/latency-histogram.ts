@@ -8,6 +8,7 @@
  */
 const STEPS_PER_OCTAVE = 4;
 const OCTAVES = 25;
+const LATENCY_MAX_US = 2 ** OCTAVES;
 
 /** Upper bounds in microseconds; the last bucket is everything above. */
 export const LATENCY_BOUNDS_US: readonly number[] = Array.from(
@@ -43,8 +44,10 @@ export class LatencyHistogram {
 
 function bucketOf(us: number): number {
   if (us <= 1) return 0;
+  // Also for what is no number: it must not vanish from the count.
+  if (!(us <= LATENCY_MAX_US)) return LATENCY_BOUNDS_US.length;
+  if (us === LATENCY_MAX_US) return LATENCY_BOUNDS_US.length - 1;
   const octave = 31 - Math.clz32(us);
-  if (octave >= OCTAVES) return us === 2 ** OCTAVES ? LATENCY_BOUNDS_US.length - 1 : LATENCY_BOUNDS_US.length;
   const base = 2 ** octave;
   return octave * STEPS_PER_OCTAVE + Math.ceil(((us - base) * STEPS_PER_OCTAVE) / base);
 }

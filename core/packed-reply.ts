@@ -14,13 +14,15 @@
  */
 import { DIMENSIONS, OUTCOMES, type Dimension, type Outcome } from "./decision.ts";
 import { ERROR_CODES, ParlError, type ErrorCode } from "./errors.ts";
-import { WIRE_VERSION } from "./packed-request.ts";
+import { WIRE_VERSION, WIRE_VERSION_MAX } from "./packed-request.ts";
 
 const KIND_REPLY = 0x81;
 const HEADER_BYTES = 32;
 const ITEM_BYTES = 28;
 const NO_TEXT = 0xffff;
 const NO_DIMENSION = 0xff;
+/** Characters of error messages in one reply; beyond, the codes must do, so that any reply fits a message. */
+const ERROR_CHARS_MAX = 32_768;
 const OUTCOME_ERROR = OUTCOMES.length;
 const OUTCOME_MOVED = OUTCOME_ERROR + 1;
 
@@ -33,12 +35,16 @@ export class PackedReplyWriter {
   #end = 0;
   #count = 0;
   readonly #texts: Uint8Array[] = [];
+  readonly #numberOf = new Map<string, number>();
+  #errorChars = 0;
 
   /** Starts a reply. @param sequence number of the first decision in it */
   begin(epoch: number, decidedUs: number, sequence: number): void {
     this.#end = HEADER_BYTES;
     this.#count = 0;
     this.#texts.length = 0;
+    this.#numberOf.clear();
+    this.#errorChars = 0;
     this.#bytes[0] = WIRE_VERSION;
     this.#bytes[1] = KIND_REPLY;
     this.#bytes[2] = ITEM_BYTES;
@@ -49,6 +55,9 @@ export class PackedReplyWriter {
 
   /** Adds a text and answers its number for `decision`. */
   text(text: string): number {
+    const known = this.#numberOf.get(text);
+    if (known !== undefined) return known;
+    this.#numberOf.set(text, this.#texts.length);
     this.#texts.push(utf8.encode(text));
     return this.#texts.length - 1;
   }
@@ -72,7 +81,10 @@ export class PackedReplyWriter {
   }
 
   error(error: ParlError): void {
-    this.#item(OUTCOME_ERROR, ERROR_CODES.indexOf(error.code), this.text(error.message), 0);
+    const hasRoom = this.#errorChars + error.message.length <= ERROR_CHARS_MAX;
+    if (hasRoom) this.#errorChars += error.message.length;
+    const text = hasRoom ? this.text(error.message) : NO_TEXT;
+    this.#item(OUTCOME_ERROR, ERROR_CODES.indexOf(error.code), text, 0);
     this.amounts(0, (error.retryAfterMs ?? 0) * 1_000, 0);
   }
 
@@ -143,10 +155,15 @@ export class PackedReplyReader {
   #itemBytes = ITEM_BYTES;
   readonly #texts: string[] = [];
 
-  /** @throws ParlError PARL_MALFORMED when the reply is not a whole packed reply */
+  /** @throws ParlError PARL_INTERNAL when it is no whole packed reply, PARL_UNSUPPORTED_VERSION */
   open(bytes: Uint8Array): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length < HEADER_BYTES || bytes[1] !== KIND_REPLY) throw malformed("has no reply header");
+    const version = bytes[0] as number;
+    if (version < 1 || version > WIRE_VERSION_MAX) {
+      const rule = `speaks version ${version}; versions 1 to ${WIRE_VERSION_MAX} are understood`;
+      throw new ParlError("PARL_UNSUPPORTED_VERSION", `the packed reply ${rule}`, { field: "version" });
+    }
     const itemBytes = bytes[2] as number;
     const count = view.getUint16(4, true);
     let at = HEADER_BYTES + count * itemBytes;
@@ -187,5 +204,5 @@ export class PackedReplyReader {
 }
 
 function malformed(what: string): ParlError {
-  return new ParlError("PARL_MALFORMED", `the packed reply ${what}`, { field: "message" });
+  return new ParlError("PARL_INTERNAL", `the packed reply ${what}`, { field: "message" });
 }

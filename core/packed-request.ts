@@ -17,7 +17,7 @@ import { invalidToken, isIdToken, TOKEN_LENGTH_MAX } from "./id.ts";
 
 export const WIRE_VERSION = 1;
 /** A peer one version ahead is understood. */
-const WIRE_VERSION_MAX = WIRE_VERSION + 1;
+export const WIRE_VERSION_MAX = WIRE_VERSION + 1;
 /** Largest packed message; larger ones would hold up everything behind them on the connection. */
 export const FRAME_BYTES_MAX = 256 * 1_024;
 /** Largest cost of one check. */
@@ -28,7 +28,8 @@ export type FrameKind = (typeof FRAME_KINDS)[number];
 
 const HEADER_BYTES = 16;
 const ITEM_HEAD_BYTES = 8;
-export const FRAME_ITEMS_MAX = 0xffff;
+/** So that the reply, 28 bytes an item and every policy's name once, fits into one message of NATS (1 MiB). */
+export const FRAME_ITEMS_MAX = 16_384;
 /** A writer's first buffer: a dozen checks. */
 const BYTES_FIRST = 512;
 const ITEM_BYTES_MAX = ITEM_HEAD_BYTES + 3 * TOKEN_LENGTH_MAX;
@@ -98,6 +99,12 @@ export class PackedRequestWriter {
   }
 }
 
+/** How many items a message can hold: what it claims, as far as its length allows. Reads nothing else. */
+export function itemsAtMost(bytes: Uint8Array): number {
+  const claimed = (bytes[4] ?? 0) + ((bytes[5] ?? 0) << 8);
+  return Math.max(0, Math.min(claimed, Math.floor((bytes.length - HEADER_BYTES) / ITEM_HEAD_BYTES)));
+}
+
 /** Walks over the checks of a message: `open`, then `next` until it says false. */
 export class PackedRequestReader {
   bytes: Uint8Array = new Uint8Array(0);
@@ -137,6 +144,7 @@ export class PackedRequestReader {
     this.kind = kind;
     this.count = this.#view.getUint16(4, true);
     this.epoch = this.#view.getFloat64(8, true);
+    if (this.count > FRAME_ITEMS_MAX) throw malformed(`has ${this.count} items, at most ${FRAME_ITEMS_MAX}`);
     this.#itemHead = itemHead;
     this.#read = 0;
     this.end = HEADER_BYTES;

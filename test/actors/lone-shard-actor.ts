@@ -1,0 +1,105 @@
+/** A shard actor without runtime or network: events go in, what it puts into the outbox is kept. */
+import type { Outbox } from "../../actors/actor.ts";
+import { parsePolicyText } from "../../actors/policy-text.ts";
+import { ShardActor } from "../../actors/shard-actor.ts";
+import type { ShardEvent } from "../../actors/shard-event.ts";
+import type { PolicyDocument } from "../../admission/policy.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { PackedReplyReader } from "../../core/packed-reply.ts";
+import { micros } from "../../core/units.ts";
+
+export const SHARDS = 64;
+/** A moment in 2023, in the middle of any window up to a day. */
+export const NOW_US = 1_700_000_000_000_000;
+export const EPOCH = 7;
+
+const FACTS = {
+  mailboxDepth: 0,
+  overloaded: 0,
+  crashes: 0,
+  uptimeMs: 0,
+  stepLatencyCounts: [],
+  stepLatencySumUs: 0,
+};
+
+/** What NATS carries in one message unless configured otherwise. */
+export const NATS_PAYLOAD_BYTES_MAX = 2 ** 20;
+
+export interface Reply {
+  readonly to: string;
+  readonly payload: Uint8Array;
+}
+
+/** Policies from the lines of a policy file's list. */
+export function policiesOf(...lines: string[]): PolicyDocument {
+  const list = lines.map((line) => `  - { ${line} }\n`).join("");
+  return parsePolicyText(`version: 1\npolicies:\n${list === "" ? "  []\n" : list}`, "test.yaml");
+}
+
+export class LoneShardActor implements Outbox {
+  readonly actor: ShardActor;
+  readonly replies: Reply[] = [];
+  nowUs = NOW_US;
+
+  constructor(policies: PolicyDocument) {
+    this.actor = new ShardActor({
+      region: "eu",
+      epoch: EPOCH,
+      shards: SHARDS,
+      secret: { high: 1, low: 2 },
+      policies,
+      budget: new MemoryBudget(Infinity),
+      facts: () => FACTS,
+    });
+  }
+
+  reply(to: string, payload: Uint8Array): void {
+    this.replies.push({ to, payload });
+  }
+
+  step(event: ShardEvent): void {
+    this.actor.step(event, micros(this.nowUs), this);
+  }
+
+  /** The one reply to an event that is answered. */
+  answer(event: ShardEvent): Uint8Array {
+    const before = this.replies.length;
+    this.step(event);
+    if (this.replies.length !== before + 1) throw new Error(`${event.kind} was not answered once`);
+    return (this.replies[before] as Reply).payload;
+  }
+
+  json(verb: "check" | "report" | "observe", tenant: string, key: string, request: unknown = {}): unknown {
+    const payload = request instanceof Uint8Array ? request : utf8.encode(JSON.stringify(request));
+    return jsonOf(this.answer({ kind: "key-request", verb, tenant, key, payload, replyTo: "r" }));
+  }
+
+  frame(tenant: string, shard: number, payload: Uint8Array): Uint8Array {
+    return this.answer({ kind: "packed-frame", tenant, shard, payload, replyTo: "r" });
+  }
+
+  /** The state of everything, for "nothing changed". */
+  region(): unknown {
+    return jsonOf(this.answer({ kind: "inquiry", what: "region", name: "", replyTo: "r" }));
+  }
+}
+
+const utf8 = new TextEncoder();
+
+export function jsonOf(payload: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+}
+
+/** All answers of a packed reply as plain objects. */
+export function itemsOf(payload: Uint8Array): Record<string, unknown>[] {
+  const reader = new PackedReplyReader();
+  reader.open(payload);
+  return Array.from({ length: reader.count }, (_, index) => {
+    reader.select(index);
+    const { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs, errorCode, shard } =
+      reader;
+    if (kind === "moved") return { kind, shard };
+    if (kind === "error") return { kind, errorCode, text, waitUs };
+    return { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs };
+  });
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { homeShard } from "../../core/key.ts";
+import { FRAME_BYTES_MAX, PackedRequestWriter } from "../../core/packed-request.ts";
+import { itemsOf, LoneShardActor, NATS_PAYLOAD_BYTES_MAX, policiesOf } from "./lone-shard-actor.ts";
+
+const ITEM_HEAD_BYTES = 8;
+const HEADER_BYTES = 16;
+
+/** A frame of `count` items, each just a head. */
+function frameOfHeads(count: number, head: readonly number[]): Uint8Array {
+  const frame = new Uint8Array(HEADER_BYTES + count * ITEM_HEAD_BYTES);
+  frame.set([1, 0, ITEM_HEAD_BYTES]);
+  new DataView(frame.buffer).setUint16(4, count, true);
+  for (let item = 0; item < count; item += 1) frame.set(head, HEADER_BYTES + item * ITEM_HEAD_BYTES);
+  return frame;
+}
+
+describe("ShardActor", () => {
+  it("answers a frame full of bad items with no more than NATS carries in one message", () => {
+    const lone = new LoneShardActor(policiesOf());
+    const count = Math.floor((FRAME_BYTES_MAX - HEADER_BYTES) / ITEM_HEAD_BYTES);
+    const unknownTier = [200, 0, 0, 0];
+    const reply = lone.frame("acme", 0, frameOfHeads(count, unknownTier));
+    expect(reply.length).toBeLessThanOrEqual(NATS_PAYLOAD_BYTES_MAX);
+  });
+
+  it("answers a frame full of checks with ids with no more than NATS carries in one message", () => {
+    const name = "a-policy-name-of-the-greatest-length-".padEnd(64, "x");
+    const lone = new LoneShardActor(
+      policiesOf(`name: ${name}, dimension: key, algorithm: gcra, limit: 1000000, window: 1s`),
+    );
+    const writer = new PackedRequestWriter("check");
+    while (writer.hasRoom) writer.add("approximate", 1, "k", "", writer.count.toString(36));
+    const reply = lone.frame("acme", homeShard("acme", "k", 64), writer.take(0));
+    expect(reply.length).toBeLessThanOrEqual(NATS_PAYLOAD_BYTES_MAX);
+    expect(itemsOf(reply).at(-1)).toMatchObject({ kind: "decision", text: name });
+  });
+
+  it("weighs a frame by what it can hold, not by what it claims", () => {
+    const { actor } = new LoneShardActor(policiesOf());
+    const weigh = (payload: Uint8Array) =>
+      actor.weigh({ kind: "packed-frame", tenant: "acme", shard: 0, payload, replyTo: "r" });
+    const lie = Uint8Array.of(1, 0, 8, 0, 0xff, 0xff);
+    expect(weigh(lie)).toBe(1);
+    expect(weigh(frameOfHeads(10, []))).toBe(10);
+    const exaggerated = frameOfHeads(10, []);
+    exaggerated.set([0xff, 0xff], 4);
+    expect(weigh(exaggerated)).toBe(10);
+  });
+});
