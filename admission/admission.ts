@@ -139,21 +139,11 @@ export class Admission {
     verdict.delayUs = 0;
     this.#least = Infinity;
     for (let i = 0; i < view.policyIndices.length; i += 1) {
-      const dimension = view.dimensions[i] as number;
-      const home = this.#homes[dimension] as number;
-      if (home < 0) continue;
-      const index = view.policyIndices[i] as number;
-      const limiter = this.#keysOf(home, nowUs).limiter(index);
-      limiter.evaluate(
-        this.#high[dimension] as number,
-        this.#low[dimension] as number,
-        cost,
-        nowUs,
-        this.#one,
-      );
+      const limiter = this.#look(i, cost, nowUs);
+      if (limiter === undefined) continue;
       this.#looked[this.#lookedCount] = limiter;
       this.#lookedCount += 1;
-      this.#combine(index, cost);
+      this.#combine(view.policyIndices[i] as number, cost);
     }
     if (verdict.outcome === "allowed") return;
     verdict.delayUs = 0;
@@ -171,18 +161,7 @@ export class Admission {
   inspect(cost: number, nowUs: Micros, visit: (policyIndex: number, verdict: Verdict) => void): void {
     const view = this.#view;
     for (const [i, index] of view.policyIndices.entries()) {
-      const dimension = view.dimensions[i] as number;
-      const home = this.#homes[dimension] as number;
-      if (home < 0) continue;
-      const limiter = this.#keysOf(home, nowUs).limiter(index);
-      limiter.evaluate(
-        this.#high[dimension] as number,
-        this.#low[dimension] as number,
-        cost,
-        nowUs,
-        this.#one,
-      );
-      visit(index, this.#one);
+      if (this.#look(i, cost, nowUs) !== undefined) visit(index, this.#one);
     }
   }
 
@@ -200,6 +179,16 @@ export class Admission {
   keysOfPolicy(index: number): number {
     const current = this.#keys.filter((keys) => keys.revision === this.#policies.revision);
     return current.reduce((sum, keys) => sum + keys.keysOf(index), 0);
+  }
+
+  /** Evaluates the view's i-th policy into `#one`; undefined when the check lacks its dimension. */
+  #look(i: number, cost: number, nowUs: Micros): KeyedLimiter | undefined {
+    const dimension = this.#view.dimensions[i] as number;
+    const home = this.#homes[dimension] as number;
+    if (home < 0) return undefined;
+    const limiter = this.#keysOf(home, nowUs).limiter(this.#view.policyIndices[i] as number);
+    limiter.evaluate(this.#high[dimension] as number, this.#low[dimension] as number, cost, nowUs, this.#one);
+    return limiter;
   }
 
   #combine(index: number, cost: number): void {

@@ -16,6 +16,7 @@
 import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { judgeCount } from "./count-verdict.ts";
 import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
 
 const RING = 2;
@@ -50,15 +51,9 @@ export class ConservativeWindow implements Algorithm {
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const id = windowIdAt(nowUs, this.#subWindowUs);
     const count = this.#countFrom(words, at, id, id);
-    const isAllowed = count + cost <= this.capacity || cost === 0;
-    const isPossible = cost <= this.capacity;
-    const used = isAllowed ? count + cost : count;
-    verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
-    verdict.limit = this.capacity;
-    verdict.remaining = used < this.capacity ? this.capacity - used : 0;
-    verdict.delayUs = 0;
-    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? this.#retryAfterUs(words, at, cost, nowUs) : Infinity;
-    const newest = isAllowed && cost > 0 ? id : this.#newestId(words, at, id);
+    const used = judgeCount(count, cost, this.capacity, verdict);
+    if (verdict.outcome === "denied") verdict.retryAfterUs = this.#retryAfterUs(words, at, cost, nowUs);
+    const newest = used > count ? id : this.#newestId(words, at, id);
     verdict.resetAfterUs = used > 0 ? (newest + this.#ring) * this.#subWindowUs - nowUs : 0;
   }
 
@@ -97,9 +92,12 @@ export class ConservativeWindow implements Algorithm {
   /** What will still count in sub-window `future`, of all that was charged up to sub-window `id`. */
   #countFrom(words: Uint32Array, at: number, id: number, future: number): number {
     const stored = this.#storedId(words, at, id);
+    // One division for the newest place of the ring; the older ones lie before it.
+    let place = stored % this.#ring;
     let count = 0;
-    for (let sub = future - this.#ring + 1; sub <= stored; sub += 1) {
-      if (sub > stored - this.#ring) count += words[this.#slotOf(at, sub)] as number;
+    for (let alive = Math.min(this.#ring, stored + this.#ring - future); alive > 0; alive -= 1) {
+      count += words[at + RING + place] as number;
+      place = place === 0 ? this.#ring - 1 : place - 1;
     }
     return count;
   }

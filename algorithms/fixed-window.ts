@@ -13,6 +13,7 @@
 import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { judgeCount } from "./count-verdict.ts";
 import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
 
 const COUNT = 2;
@@ -40,15 +41,9 @@ export class FixedWindow implements Algorithm {
     const id = windowIdAt(nowUs, this.#windowUs);
     const count = windowsSince(words, at, id) === 0 ? (words[at + COUNT] as number) : 0;
     const windowEndUs = (id + 1) * this.#windowUs;
-    const isAllowed = count + cost <= this.capacity || cost === 0;
-    const isPossible = cost <= this.capacity;
-    const used = isAllowed ? count + cost : count;
-    verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
-    verdict.limit = this.capacity;
-    verdict.remaining = used < this.capacity ? this.capacity - used : 0;
-    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? windowEndUs - nowUs : Infinity;
+    const used = judgeCount(count, cost, this.capacity, verdict);
+    if (verdict.outcome === "denied") verdict.retryAfterUs = windowEndUs - nowUs;
     verdict.resetAfterUs = used > 0 ? windowEndUs - nowUs : 0;
-    verdict.delayUs = 0;
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {

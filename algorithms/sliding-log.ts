@@ -14,6 +14,7 @@
 import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { judgeCount } from "./count-verdict.ts";
 import { EventArena } from "./event-arena.ts";
 
 const HANDLE = 2;
@@ -40,15 +41,9 @@ export class SlidingLog implements Algorithm {
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const count = this.#count(words, at, nowUs);
-    const isAllowed = count + cost <= this.capacity || cost === 0;
-    const isPossible = cost <= this.capacity;
-    const used = isAllowed ? count + cost : count;
-    verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
-    verdict.limit = this.capacity;
-    verdict.remaining = used < this.capacity ? this.capacity - used : 0;
-    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? this.#retryAfterUs(cost, nowUs) : Infinity;
-    verdict.delayUs = 0;
-    if (isAllowed && cost > 0) verdict.resetAfterUs = this.#windowUs;
+    const used = judgeCount(count, cost, this.capacity, verdict);
+    if (verdict.outcome === "denied") verdict.retryAfterUs = this.#retryAfterUs(cost, nowUs);
+    if (used > count) verdict.resetAfterUs = this.#windowUs;
     else
       verdict.resetAfterUs =
         count > 0 ? this.#arena.timeUs(this.#arena.length - 1) + this.#windowUs - nowUs : 0;

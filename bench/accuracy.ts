@@ -14,9 +14,12 @@
  *                         admitting them would have kept the envelope  ÷  Σ cost of all requests
  *
  * The first is a worst case: 100 means that some key got twice its limit. The second is a share of the
- * traffic. An exact log (window) and an exact bucket (bucket) have 0 in both. A fixed window is measured
- * against *any* window, not against its own grid, which it keeps by construction; so is a leaky queue
- * against arrivals, not departures. `envelope` may be chosen by hand to hold all algorithms to one yardstick.
+ * traffic and judges every refusal on its own: room left open counts once for each request that could have
+ * used it, so it says how often a caller was turned away without need, not how many units were lost.
+ *
+ * An exact log (window) and an exact bucket (bucket) have 0 in both. A fixed window is measured against *any*
+ * window, not its own grid, which it keeps by construction; a leaky queue against arrivals, not departures.
+ * The envelope may be chosen by hand, to hold all algorithms to one yardstick.
  *
  * Why a maximum over infinitely many spans is cheap: spent units only ever step up, at an admission, so the
  * worst span ends at one. For the window, a running sum over the last W. For the bucket,
@@ -164,7 +167,7 @@ class BucketEnvelope implements Envelope {
     const divisor = greatestCommonDivisor(windowUs, limit);
     this.#perUnit = windowUs / divisor;
     this.#perUs = limit / divisor;
-    this.denominator = (burst ?? limit) * this.#perUnit;
+    this.denominator = exact((burst ?? limit) * this.#perUnit);
     this.#level = new Float64Array(keys);
     this.#lastUs = new Float64Array(keys);
   }
@@ -179,13 +182,15 @@ class BucketEnvelope implements Envelope {
   }
 
   admit(_index: number, key: number, cost: number): void {
-    const level = this.#level[key]! + cost * this.#perUnit;
-    if (level > Number.MAX_SAFE_INTEGER) {
-      const message = `limit ${this.#perUs} per ${this.#perUnit} µs cannot be measured exactly; choose a window that the limit divides`;
-      throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: "limit" });
-    }
-    this.#level[key] = level;
+    this.#level[key] = exact(this.#level[key]! + cost * this.#perUnit);
   }
+}
+
+function exact(level: number): number {
+  if (level <= Number.MAX_SAFE_INTEGER) return level;
+  const message =
+    "the policy cannot be measured exactly (burst × window beyond 2^53); choose a window the limit divides";
+  throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: "window" });
 }
 
 function greatestCommonDivisor(left: number, right: number): number {

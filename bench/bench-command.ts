@@ -2,7 +2,7 @@
 import type { AlgorithmName, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
 import { micros } from "../core/units.ts";
-import { AccuracyMeter, ENVELOPE_OF, ENVELOPES, type Accuracy, type EnvelopeKind } from "./accuracy.ts";
+import { AccuracyMeter, ENVELOPE_OF, ENVELOPES } from "./accuracy.ts";
 import type { Backend, Footprint } from "./backend.ts";
 import { drive, PACES, type DriveOptions, type DriveResult } from "./driver.ts";
 import { EventColumns, nameKeys } from "./events.ts";
@@ -58,12 +58,14 @@ export async function measuredRow(flags: Flags, nowUs: () => number): Promise<Ro
     : ENVELOPE_OF[params.algorithm];
   const { header, events } = await traceFromFlags(flags, params);
   const names = nameKeys(events, header.keys);
+  const meter = new AccuracyMeter(events, names.length, params, envelope);
 
   const newBackend = (): Backend => new LocalBackend(events, names, params, header.seed ?? 0);
   // On a throw-away backend, so that the first requests do not pay for the compiler.
   await drive(events.first(WARM_UP_EVENTS), newBackend(), { pace: "max", nowUs });
   const { result, footprint } = await driven(events, newBackend(), { pace, nowUs });
-  const accuracy = accuracyOf(events, names.length, result.admitted, { params, envelope });
+  result.admitted.forEach((isAdmitted, index) => meter.observe(index, isAdmitted === 1));
+  const accuracy = meter.result();
 
   return {
     algo,
@@ -118,10 +120,10 @@ async function driven(
 }
 
 function paramsFromFlags(flags: Flags, algorithm: AlgorithmName): AlgorithmParams {
-  const limit = flags.count("limit", { min: 1, max: 2 ** 31 });
+  const limit = flags.count("limit", { min: 1, max: 2 ** 31 - 1 });
   const windowUs = micros(flags.durationUs("window"));
   if (!flags.has("burst")) return { algorithm, limit, windowUs };
-  return { algorithm, limit, windowUs, burst: flags.count("burst", { min: 1, max: 2 ** 31 }) };
+  return { algorithm, limit, windowUs, burst: flags.count("burst", { min: 1, max: 2 ** 31 - 1 }) };
 }
 
 async function traceFromFlags(flags: Flags, params: AlgorithmParams): Promise<Trace> {
@@ -155,15 +157,4 @@ function generated(flags: Flags): Trace {
   }
   progress.done();
   return { header, events };
-}
-
-function accuracyOf(
-  events: EventColumns,
-  keys: number,
-  admitted: Uint8Array,
-  { params, envelope }: { params: AlgorithmParams; envelope: EnvelopeKind },
-): Accuracy {
-  const meter = new AccuracyMeter(events, keys, params, envelope);
-  for (let index = 0; index < events.count; index += 1) meter.observe(index, admitted[index] === 1);
-  return meter.result();
 }

@@ -1,4 +1,5 @@
 /** One contestant, alone in its process; answers the requests of contestant-process.ts. */
+import { setTimeout } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
 import { assert } from "../core/assert.ts";
 import { Prng } from "../core/prng.ts";
@@ -7,9 +8,13 @@ import { newContestant } from "./contestants.ts";
 import { Zipf } from "./zipf.ts";
 
 const BATCH = 1_000;
-const WARM_UP_KEYS = 2_000;
+/** The compiler's memory is not the keys'; a rival's garbage from these is at most a few per cent of a run. */
+const WARM_UP_KEYS = 50_000;
 /** Few enough to fit into the young generation, so that no collection hides an allocation. */
 const ALLOCATION_BATCHES = 20;
+
+const SETTLE_TURNS = 3;
+const SETTLE_MS = 50;
 
 const { name, options } = JSON.parse(process.argv[2] ?? "") as ChildArgument;
 const contestant = await newContestant(name, options);
@@ -26,7 +31,7 @@ function answer(request: Request): Promise<FillAnswer | RoundAnswer> {
 async function fill(keys: number, hits: number): Promise<FillAnswer> {
   const warmedUp = await newContestant(name, options);
   await warmedUp.decide(Array.from({ length: WARM_UP_KEYS }, (_, index) => keyName(index)));
-  collectGarbage();
+  await settleMemory();
   const rssBefore = process.memoryUsage.rss();
   for (let first = 0; first < keys; first += BATCH) {
     const count = Math.min(BATCH, keys - first);
@@ -34,7 +39,7 @@ async function fill(keys: number, hits: number): Promise<FillAnswer> {
     for (let hit = 0; hit < hits; hit += 1) await contestant.decide(batch);
   }
   keysFilled = keys;
-  collectGarbage();
+  await settleMemory();
   return {
     rssBytes: process.memoryUsage.rss() - rssBefore,
     peakBytes: process.resourceUsage().maxRSS * 1024 - rssBefore,
@@ -72,6 +77,14 @@ async function allocatedBytes(batches: readonly (readonly string[])[]): Promise<
 
 function keyName(index: number): string {
   return `key-${index}`;
+}
+
+/** Array buffers are given back to the system by a thread of its own, some time after a collection. */
+async function settleMemory(): Promise<void> {
+  for (let turn = 0; turn < SETTLE_TURNS; turn += 1) {
+    collectGarbage();
+    await setTimeout(SETTLE_MS);
+  }
 }
 
 function collectGarbage(): void {
