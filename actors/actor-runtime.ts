@@ -101,26 +101,24 @@ export class ActorRuntime<Event> {
   #turn(): void {
     const before = this.#mailbox.weight;
     while (this.#mailbox.length > 0 && before - this.#mailbox.weight < TURN_WEIGHT) {
-      const weight = this.#mailbox.weight;
-      const event = this.#mailbox.shift() as Event;
-      this.#step(event, weight - this.#mailbox.weight);
+      this.#step(this.#mailbox.shift() as Event);
     }
     this.#isScheduled = this.#mailbox.length > 0;
     if (this.#isScheduled) setImmediate(() => this.#turn());
     else this.#onDrained?.();
   }
 
-  #step(event: Event, weight: number): void {
+  #step(event: Event): void {
     const { clock, outbox, record } = this.#options;
     const nowUs = clock.wallUs();
     const startedUs = clock.monotonicUs();
     try {
       record?.(event, nowUs);
-      this.#actor.step(event, nowUs, outbox);
+      const decided = this.#actor.step(event, nowUs, outbox);
+      if (decided > 0) this.stepLatency.record((clock.monotonicUs() - startedUs) / decided, decided);
     } catch (error) {
       this.#crash(event, error);
     }
-    if (weight > 0) this.stepLatency.record((clock.monotonicUs() - startedUs) / weight, weight);
   }
 
   #crash(event: Event, error: unknown): void {

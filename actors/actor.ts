@@ -14,7 +14,8 @@ export interface Outbox {
 }
 
 export interface Actor<Event> {
-  step(event: Event, nowUs: Micros, outbox: Outbox): void;
+  /** @returns how many checks were decided, for the latency of one */
+  step(event: Event, nowUs: Micros, outbox: Outbox): number;
   /** Answers `event` without deciding anything, because the actor cannot take it. */
   refuse(event: Event, error: ParlError, outbox: Outbox): void;
   /** How much of the mailbox an event takes. */

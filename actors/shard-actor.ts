@@ -72,15 +72,16 @@ export class ShardActor implements Actor<ShardEvent> {
     this.#textOf = new Int32Array(policies.policies.length);
   }
 
-  step(event: ShardEvent, nowUs: Micros, outbox: Outbox): void {
+  step(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
     if (event.kind === "tick") {
       for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#admission.sweep(nowUs);
-      return;
+      return 0;
     }
     if (event.kind === "policies-changed") {
       this.#adopt(event.document);
-      return;
+      return 0;
     }
+    const before = this.#sequence;
     let answer: Uint8Array;
     try {
       answer = this.#answer(event, nowUs);
@@ -89,6 +90,7 @@ export class ShardActor implements Actor<ShardEvent> {
       answer = this.#error(error);
     }
     if (event.replyTo !== "") outbox.reply(event.replyTo, answer);
+    return this.#sequence - before;
   }
 
   refuse(event: ShardEvent, error: ParlError, outbox: Outbox): void {

@@ -39,6 +39,12 @@ export class Drip {
     this.field.store(words, at, -progressTicks, nowUs);
   }
 
+  /** Takes over the progress that `previous` has read; rounded down, so that no drip comes early. */
+  inheritProgress(previous: Drip): void {
+    const missing = previous.field.num - previous.progressTicks;
+    this.progressTicks = this.field.num - this.field.convert(missing, previous.field);
+  }
+
   /** Microseconds until `units` more have dripped, given the progress read. */
   untilUs(units: number): number {
     return this.field.ceilUs(units * this.field.num - this.progressTicks);

@@ -75,8 +75,8 @@ export class Gcra implements Algorithm {
   /** Debt is kept in units, rounded up to a tick. */
   retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void {
     assert(previous instanceof Gcra, "state is carried over within one algorithm");
-    const debt = (previous.debtTicks(words, at, nowUs) / previous.#tat.num) * this.#tat.num;
-    this.#tat.store(words, at, Math.min(Math.ceil(debt), this.#tat.horizonTicks), nowUs);
+    const debt = this.#tat.convert(previous.debtTicks(words, at, nowUs), previous.#tat);
+    this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
   }
 
   release(): void {}

@@ -109,10 +109,10 @@ export class KeyTable {
     }
   }
 
-  /** Drops the entry at an offset of `words`. */
-  remove(at: number): void {
-    const array = this.words === this.#current.words ? this.#current : (this.#next as SlotArray);
-    this.#reaper.release(array.words, at);
+  /** Drops the entry at an offset of `words`, which `find`, `insert` or `sample` named. */
+  remove(words: Uint32Array, at: number): void {
+    const array = words === this.#current.words ? this.#current : (this.#next as SlotArray);
+    this.#reaper.release(words, at);
     array.remove(at);
     // Successors moved one slot left; without this the sweep would step over one of them.
     if (array === this.#current && at < this.#sweepAt) this.#sweepAt -= array.stride;
@@ -158,25 +158,39 @@ export class KeyTable {
 
   /** Visits every entry, in hash order. The visitor may rewrite state but not add or remove. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
-    for (const array of this.#next === undefined ? [this.#current] : [this.#next, this.#current]) {
+    for (const array of this.#arrays()) {
       for (let at = array.floor; at < array.words.length; at += array.stride) {
         if (array.words[at] !== 0) visit(array.words, at);
       }
     }
   }
 
-  /** Visits up to `most` entries from the key's home onwards: neighbours in hash order are a fair sample. */
+  /** Visits up to `most` entries from the key's place onwards: neighbours in hash order are a fair sample. */
   sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void): void {
-    const { words, stride, floor } = this.#current;
-    const slots = (words.length - floor) / stride;
-    const first = Math.floor((storedHigh(high) / 2 ** 32) * slots);
-    this.words = words;
-    for (let i = 0, seen = 0; i < slots && seen < most; i += 1) {
-      const at = floor + ((first + i) % slots) * stride;
-      if (words[at] === 0) continue;
-      visit(words, at);
-      seen += 1;
+    const share = storedHigh(high) / 2 ** 32;
+    let left = most;
+    for (const { words, stride, floor } of this.#arrays()) {
+      const slots = (words.length - floor) / stride;
+      const first = Math.floor(share * slots);
+      for (let i = 0; i < slots && left > 0; i += 1) {
+        const at = floor + ((first + i) % slots) * stride;
+        if (words[at] === 0) continue;
+        visit(words, at);
+        left -= 1;
+      }
     }
+  }
+
+  /** Whether a new key would find a slot. */
+  hasRoom(): boolean {
+    const { count, slots } = this.#current;
+    if (this.#next !== undefined || count + 1 <= slots * LOAD_MAX) return true;
+    return this.#budget.has(SlotArray.bytesFor(Math.ceil(slots * GROWTH), this.#stateWords));
+  }
+
+  /** In hash order. */
+  #arrays(): readonly SlotArray[] {
+    return this.#next === undefined ? [this.#current] : [this.#next, this.#current];
   }
 
   #arrayOf(stored: number): SlotArray {
@@ -190,23 +204,21 @@ export class KeyTable {
     return true;
   }
 
-  /** Moves about `slots` slots of `#current`, keeping equal high hashes together. */
+  /** Moves the next `slots` slots of `#current`, and what has the same high hash as the last of them. */
   #walk(slots: number): void {
     const source = this.#current;
     const { words, stride } = source;
-    let moved = 0;
     for (let at = source.floor, seen = 0; at < words.length; at += stride, seen += 1) {
       const high = words[at] as number;
-      if (high === 0) continue;
-      if (seen >= slots && high !== moved) {
+      if (seen >= slots && high !== this.#boundary - 1) {
         source.floor = at;
-        this.#boundary = high;
         return;
       }
+      if (high === 0) continue;
       if (this.#reaper.isIdle(words, at)) this.#reaper.release(words, at);
       else while ((this.#next as SlotArray).adopt(words, at) < 0) this.#enlargeNext();
       source.count -= 1;
-      moved = high;
+      this.#boundary = high + 1;
     }
     const next = this.#next as SlotArray;
     this.#budget.release(words.byteLength);

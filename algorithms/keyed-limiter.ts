@@ -47,6 +47,9 @@ export class KeyedLimiter implements Reaper {
   /** Where a key that is not in the table is evaluated. */
   readonly #fresh: Uint32Array;
   readonly #sampled = new Verdict();
+  readonly #budget: MemoryBudget | undefined;
+  /** What the algorithm holds outside the table, as booked in the budget. */
+  #outsideBytes = 0;
 
   /**
    * Running maximum of the caller's time. Null until the constructor has run: a field that has held anything
@@ -61,12 +64,19 @@ export class KeyedLimiter implements Reaper {
   #low = 0;
   #at = -1;
 
+  // What the last search for a victim found.
+  #victimWords: Uint32Array;
+  #victimAt = -1;
+  #isVictimIdle = false;
+
   constructor(algorithm: Algorithm, options: KeyedLimiterOptions = {}) {
     this.#algorithm = algorithm;
-    this.#nowUs = micros(0);
+    this.#nowUs = micros(-1);
     this.#table = new KeyTable({ ...options, stateWords: algorithm.stateWords }, this);
     this.#keysMax = options.keysMax ?? Infinity;
     this.#fresh = new Uint32Array(2 + algorithm.stateWords);
+    this.#victimWords = this.#fresh;
+    this.#budget = options.budget;
   }
 
   get algorithm(): Algorithm {
@@ -105,6 +115,7 @@ export class KeyedLimiter implements Reaper {
     if (cost === 0) return;
     if (this.#at < 0) this.#at = this.#open();
     this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
+    this.#bookOutside(this.#algorithm.outsideBytes());
   }
 
   /** Charges usage that already happened, whatever the limit says. */
@@ -128,7 +139,8 @@ export class KeyedLimiter implements Reaper {
     const previous = this.#algorithm;
     this.#table.forEach((words, at) => algorithm.retune(words, at, previous, this.#nowUs));
     this.#algorithm = algorithm;
-    this.#scheduleSweep();
+    // Not later than it was due: retuning touches no key whose state it leaves alone.
+    this.#sweepDueUs = Math.min(this.#sweepDueUs, this.#nowUs + algorithm.staleAfterUs / SWEEPS_PER_STALE);
   }
 
   clear(): void {
@@ -138,6 +150,7 @@ export class KeyedLimiter implements Reaper {
   /** Gives all memory back; the limiter must not be used any more. */
   dispose(): void {
     this.#table.dispose();
+    this.#bookOutside(0);
   }
 
   isIdle(words: Uint32Array, at: number): boolean {
@@ -156,60 +169,78 @@ export class KeyedLimiter implements Reaper {
       // Nothing was touched for longer than any debt lasts.
       if (this.#table.count > 0) this.#table.clear();
     } else {
-      while (!this.#table.sweep(Infinity));
+      // The round under way has left some keys behind when they were fresh; the next one meets all.
+      for (let rounds = 0; rounds < 2; rounds += 1) while (!this.#table.sweep(Infinity));
     }
     this.#scheduleSweep();
+  }
+
+  #bookOutside(bytes: number): void {
+    if (bytes === this.#outsideBytes) return;
+    // A log must remember what it admitted: it is not asked whether there is room, but the tables will be.
+    this.#budget?.force(bytes - this.#outsideBytes);
+    this.#outsideBytes = bytes;
   }
 
   #scheduleSweep(): void {
     this.#sweepDueUs = this.#nowUs + this.#algorithm.staleAfterUs / SWEEPS_PER_STALE;
   }
 
-  /** A new key starts fresh, unless there was no room left for new keys. */
+  /** A new key starts fresh, unless there is no room for it. */
   #evaluateAbsent(cost: number, verdict: Verdict): void {
-    if (this.overflowed > 0) {
+    const shared = this.overflowed > 0 ? this.#table.find(OVERFLOW.high, OVERFLOW.low) : -1;
+    if (shared >= 0 && !this.#hasRoom() && !this.#findVictim()) {
       this.#at = this.#table.find(OVERFLOW.high, OVERFLOW.low);
-      if (this.#at >= 0) {
-        this.overflowed += 1;
-        this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
-        return;
-      }
+      this.overflowed += 1;
+      this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
+      return;
     }
     this.#algorithm.open(this.#fresh, 0, this.#nowUs);
     this.#algorithm.evaluate(this.#fresh, 0, cost, this.#nowUs, verdict);
   }
 
-  /** A fresh slot for the key of the last evaluate: its own, or the shared one. */
+  /** A slot for the key of the last evaluate: its own and fresh, or the shared one. */
   #open(): number {
     const table = this.#table;
-    let at = table.count < this.#keysMax ? table.insert(this.#high, this.#low) : -1;
-    if (at < 0 && this.#evict()) at = table.insert(this.#high, this.#low);
+    let at = this.#hasRoom() ? table.insert(this.#high, this.#low) : -1;
+    if (at < 0 && this.#findVictim()) {
+      if (!this.#isVictimIdle) this.evictedLive += 1;
+      table.remove(this.#victimWords, this.#victimAt);
+      at = table.insert(this.#high, this.#low);
+    }
     if (at < 0) {
       this.overflowed += 1;
+      at = table.find(OVERFLOW.high, OVERFLOW.low);
+      if (at >= 0) return at;
       at = table.insert(OVERFLOW.high, OVERFLOW.low, true);
     }
     this.#algorithm.open(table.words, at, this.#nowUs);
     return at;
   }
 
-  /** Drops the neighbour that loses least: an idle one, else the one with most left. Never a blocked one. */
-  #evict(): boolean {
-    const table = this.#table;
-    let victim = -1;
+  #hasRoom(): boolean {
+    return this.#table.count < this.#keysMax && this.#table.hasRoom();
+  }
+
+  /** Looks for the neighbour that loses least: an idle one, else the one with most left; never a blocked one. */
+  #findVictim(): boolean {
     let mostLeft = 0;
-    let isVictimIdle = false;
-    table.sample(this.#high, EVICTION_SAMPLE, (words, at) => {
-      if (isVictimIdle || (words[at] === OVERFLOW.high && (words[at + 1] as number) >>> 16 === OVERFLOW.low))
-        return;
+    this.#victimAt = -1;
+    this.#isVictimIdle = false;
+    this.#table.sample(this.#high, EVICTION_SAMPLE, (words, at) => {
+      if (this.#isVictimIdle || isShared(words, at)) return;
       this.#algorithm.evaluate(words, at, 0, this.#nowUs, this.#sampled);
-      isVictimIdle = this.isIdle(words, at);
-      if (!isVictimIdle && this.#sampled.remaining <= mostLeft) return;
-      victim = at;
+      this.#isVictimIdle = this.isIdle(words, at);
+      if (!this.#isVictimIdle && this.#sampled.remaining <= mostLeft) return;
+      this.#victimWords = words;
+      this.#victimAt = at;
       mostLeft = this.#sampled.remaining;
     });
-    if (victim < 0) return false;
-    if (!isVictimIdle) this.evictedLive += 1;
-    table.remove(victim);
-    return true;
+    return this.#victimAt >= 0;
   }
+}
+
+/** Whether a slot is the overflow bucket. */
+function isShared(words: Uint32Array, at: number): boolean {
+  return words[at] === OVERFLOW.high && (words[at + 1] as number) >>> 16 === OVERFLOW.low;
 }

@@ -75,8 +75,8 @@ export class LeakyBucket implements Algorithm {
   retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void {
     assert(previous instanceof LeakyBucket, "state is carried over within one algorithm");
     const level = previous.#level(words, at, nowUs);
-    const progress = previous.#leak.progressTicks / previous.#leak.field.num;
-    this.#leak.anchor(words, at, Math.floor(progress * this.#leak.field.num), nowUs);
+    this.#leak.inheritProgress(previous.#leak);
+    this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
     words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
   }
 

@@ -14,9 +14,14 @@ export class MemoryBudget {
     return this.#bytesUsed;
   }
 
+  /** Whether `bytes` more would be granted. */
+  has(bytes: number): boolean {
+    return this.#bytesUsed + bytes <= this.bytesMax;
+  }
+
   /** Whether `bytes` more were granted. */
   reserve(bytes: number): boolean {
-    if (this.#bytesUsed + bytes > this.bytesMax) return false;
+    if (!this.has(bytes)) return false;
     this.#bytesUsed += bytes;
     return true;
   }

@@ -79,13 +79,23 @@ export class MomentField {
     words[at + 2] = stored;
   }
 
+  /** What `ticks` of another interval are worth in ticks of this one: the same share of a unit, rounded up. */
+  convert(ticks: number, from: MomentField): number {
+    const units = Math.floor(ticks / from.num);
+    const rest = ticks - units * from.num;
+    const product = rest * this.num;
+    if (product <= Number.MAX_SAFE_INTEGER) return units * this.num + Math.ceil(product / from.num);
+    const exact = BigInt(rest) * BigInt(this.num);
+    return units * this.num + Number((exact + BigInt(from.num) - 1n) / BigInt(from.num));
+  }
+
   /** Whole microseconds that cover `ticks`. */
   ceilUs(ticks: number): number {
     return Math.ceil(ticks / this.den);
   }
 }
 
-/** windowUs / limit in lowest terms; rounded up to 1/denMax (or coarser) where that would not be exact. */
+/** windowUs / limit in lowest terms; rounded up where that would not be exact. */
 function emissionInterval(
   limit: number,
   windowUs: number,
@@ -97,6 +107,11 @@ function emissionInterval(
   const num = windowUs / divisor;
   const den = limit / divisor;
   if (den <= denMax && units * num < TICKS_MAX) return { num, den };
+  // Slower by at most 1/denMax of the rate: T in steps of 1/denMax, or units per step where T is shorter than 1 µs.
+  if (windowUs < limit) {
+    const step = Math.max(1, Math.floor((denMax * windowUs) / limit));
+    return { num: step, den: Math.min(denMax, Math.floor((step * limit) / windowUs)) };
+  }
   let scale = denMax;
   while (scale > 1 && units * Math.ceil((windowUs * scale) / limit) >= TICKS_MAX) scale /= 2;
   return { num: Math.ceil((windowUs * scale) / limit), den: scale };

@@ -68,8 +68,7 @@ export class TokenBucket implements Algorithm {
   retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void {
     assert(previous instanceof TokenBucket, "state is carried over within one algorithm");
     const debt = previous.capacity - previous.#tokens(words, at, nowUs);
-    const progress = previous.#drip.progressTicks / previous.#drip.field.num;
-    this.#drip.progressTicks = Math.floor(progress * this.#drip.field.num);
+    this.#drip.inheritProgress(previous.#drip);
     this.#store(words, at, this.capacity - Math.min(debt, this.#drip.unitsMax), nowUs);
   }
 

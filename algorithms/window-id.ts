@@ -8,9 +8,10 @@
  */
 import type { Micros } from "../core/units.ts";
 
-const ID_MODULUS = 2 ** 16;
-/** A slot must be swept before its window id is this many windows old. */
-export const STALE_AFTER_WINDOWS = ID_MODULUS / 2;
+/** Half the modulus: ids this far apart read as the future. */
+const AHEAD_FROM_WINDOWS = 2 ** 15;
+/** An age of so many windows touches one more, which is still read right; a slot must be swept before. */
+export const STALE_AFTER_WINDOWS = AHEAD_FROM_WINDOWS - 1;
 
 /** Exact: the quotient of integers below 2^53 never rounds up to the next integer here, as now < 2^52. */
 export function windowIdAt(nowUs: Micros, windowUs: number): number {
@@ -20,7 +21,7 @@ export function windowIdAt(nowUs: Micros, windowUs: number): number {
 /** Windows between the stored id and `id`; 0 also for a stored id from the future (the clock stepped back). */
 export function windowsSince(words: Uint32Array, at: number, id: number): number {
   const distance = (id - ((words[at + 1] as number) & 0xffff)) & 0xffff;
-  return distance < STALE_AFTER_WINDOWS ? distance : 0;
+  return distance < AHEAD_FROM_WINDOWS ? distance : 0;
 }
 
 export function storeWindowId(words: Uint32Array, at: number, id: number): void {

@@ -18,10 +18,11 @@
  * the check can have been charged (deadline exceeded) or not (unavailable).
  */
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
-import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
+import { ParlError } from "../core/errors.ts";
 import { encodeId, plainIdHash } from "../core/id.ts";
 import { PackedReplyReader } from "../core/packed-reply.ts";
 import { FRAME_KINDS, PackedRequestWriter } from "../core/packed-request.ts";
+import { errorFrom } from "../core/wire-json.ts";
 import { ShardDecision } from "./shard-decision.ts";
 import type { CheckEvents, PendingCheck, TenantLane } from "./pending-check.ts";
 
@@ -207,7 +208,7 @@ export class RegionLink {
     }
     this.#unansweredInARow = 0;
     if (message.data[0] === JSON_START) {
-      this.#failFrame(frame, errorOf(message.data));
+      this.#failFrame(frame, refusalOf(message.data));
       return;
     }
     this.#deliver(frame, message.data);
@@ -310,18 +311,13 @@ function tokenOf(raw: string): string {
 }
 
 /** A whole frame was refused, in JSON. */
-function errorOf(reply: Uint8Array): ParlError {
+function refusalOf(reply: Uint8Array): ParlError {
+  let cause: unknown;
   try {
-    const { error } = JSON.parse(new TextDecoder().decode(reply)) as {
-      error: { code: string; message: string; field?: string; retryAfterMs?: number };
-    };
-    const code = Object.hasOwn(ERRORS, error.code) ? (error.code as ErrorCode) : "PARL_INTERNAL";
-    const { field, retryAfterMs } = error;
-    return new ParlError(code, error.message, {
-      ...(field === undefined ? {} : { field }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
-  } catch (cause) {
-    return new ParlError("PARL_INTERNAL", "the reply is neither packed nor a JSON error", { cause });
+    const error = errorFrom(JSON.parse(new TextDecoder().decode(reply)));
+    if (error !== undefined) return error;
+  } catch (mistake) {
+    cause = mistake;
   }
+  return new ParlError("PARL_INTERNAL", "the reply is neither packed nor a JSON error", { cause });
 }

@@ -32,12 +32,14 @@ export const ORG_TOKEN = "_org";
 export const GLOBAL_TOKEN = "_global";
 
 const utf8 = new TextEncoder();
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The token of a raw id. Throws PARL_INVALID_ARGUMENT for an empty one, naming `field`. */
 export function encodeId(raw: string, field = "id"): string {
   if (typeof raw !== "string" || raw.length === 0) throw invalidArgument(field, "a non-empty string", raw);
   if (PLAIN.test(raw)) return raw;
+  // Half a surrogate pair has no UTF-8 of its own and would become another id's.
+  if (!raw.isWellFormed()) throw invalidArgument(field, "well-formed Unicode", raw);
   const bytes = utf8.encode(raw);
   return bytes.length <= RAW_BYTES_MAX ? `~${base64url(bytes)}` : `~~${base64url(sha256(bytes))}`;
 }

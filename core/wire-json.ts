@@ -6,7 +6,7 @@
  * some. An empty message asks for one token.
  */
 import { TIERS, type Dimension, type Outcome, type Tier } from "./decision.ts";
-import { invalidArgument, ParlError, shown } from "./errors.ts";
+import { ERRORS, invalidArgument, ParlError, shown, type ErrorCode } from "./errors.ts";
 import { encodeId } from "./id.ts";
 import { COST_MAX } from "./packed-request.ts";
 import { millisCeil } from "./units.ts";
@@ -54,8 +54,8 @@ export function parseJsonRequest(bytes: Uint8Array, keyToken: string): JsonReque
   return {
     key: apiKey === undefined ? keyToken : encodeId(apiKey, "apiKey"),
     user: userId === undefined ? "" : encodeId(userId, "userId"),
-    cost: costOf(fields),
-    tier: tierOf(fields),
+    cost: costFrom(own(fields, "tokens")),
+    tier: tierFrom(own(fields, "tier")),
     id: id === undefined ? "" : encodeId(id, "id"),
   };
 }
@@ -68,6 +68,20 @@ export function encodeJson(value: unknown): Uint8Array {
 export function errorBody(error: ParlError): { error: Record<string, unknown> } {
   const { code, field, message, retryAfterMs } = error;
   return { error: { code, field, message, retryAfterMs } };
+}
+
+/** The error in such a body, undefined where there is none. */
+export function errorFrom(body: unknown): ParlError | undefined {
+  const { error } = body as {
+    error?: { code: string; message: string; field?: string; retryAfterMs?: number };
+  };
+  if (error === undefined) return undefined;
+  const code = Object.hasOwn(ERRORS, error.code) ? (error.code as ErrorCode) : "PARL_INTERNAL";
+  const { field, retryAfterMs } = error;
+  return new ParlError(code, error.message, {
+    ...(field === undefined ? {} : { field }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 /** Reads a JSON object of any fields. @throws ParlError PARL_TOO_LARGE or PARL_MALFORMED */
@@ -107,17 +121,18 @@ function optionalText(fields: Record<string, unknown>, name: string): string | u
   return value;
 }
 
-function costOf(fields: Record<string, unknown>): number {
-  const value = own(fields, "tokens");
-  if (value === undefined) return 1;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= COST_MAX) return value;
-  throw invalidArgument("tokens", `a whole number from 0 to ${COST_MAX}`, value);
+/** The cost in a field called `tokens`; 1 when absent. @throws ParlError PARL_INVALID_ARGUMENT */
+export function costFrom(tokens: unknown): number {
+  if (tokens === undefined) return 1;
+  if (typeof tokens === "number" && Number.isInteger(tokens) && tokens >= 0 && tokens <= COST_MAX)
+    return tokens;
+  throw invalidArgument("tokens", `a whole number from 0 to ${COST_MAX}`, tokens);
 }
 
-function tierOf(fields: Record<string, unknown>): Tier {
-  const value = own(fields, "tier");
-  if (value === undefined) return "approximate";
-  const tier = TIERS.find((known) => known === value);
-  if (tier === undefined) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, value);
+/** The tier asked for; `approximate` when absent. @throws ParlError PARL_INVALID_ARGUMENT */
+export function tierFrom(wanted: unknown): Tier {
+  if (wanted === undefined) return "approximate";
+  const tier = TIERS.find((known) => known === wanted);
+  if (tier === undefined) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, wanted);
   return tier;
 }

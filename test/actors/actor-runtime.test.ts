@@ -13,7 +13,7 @@ interface Order {
 
 /** Answers every order that weighs anything by its name, and refusals by the error's code. */
 class HandDrivenActor implements Actor<Order> {
-  step({ name, weight, does }: Order, _nowUs: number, outbox: Outbox): void {
+  step({ name, weight, does }: Order, _nowUs: number, outbox: Outbox): number {
     does?.();
     if (weight !== 0) outbox.reply(name, new TextEncoder().encode("done"));
   }

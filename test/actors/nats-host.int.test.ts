@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { natsOutbox } from "../../actors/nats-host.ts";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { connectNats, natsOutbox } from "../../actors/nats-host.ts";
 import { startRegion, type TestRegion } from "../harness/region.ts";
 
 const POLICIES = `
@@ -75,5 +77,50 @@ describe("a shard actor on NATS", () => {
     await ask("parl.check.acme.somebody");
     await ask("parl.check.acme.somebody");
     expect(await remaining("victim", "bob")).toBe(3);
+  });
+});
+
+/** Somebody who says hello as a nats-server of that version does, and answers pings. */
+async function fakeServer(version: string): Promise<string> {
+  const server = createServer((socket) => {
+    const info = { server_id: "fake", version, proto: 1, max_payload: 1_048_576, headers: true };
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+    socket.on("data", (chunk) => chunk.toString().includes("PING") && socket.write("PONG\r\n"));
+    socket.on("error", () => undefined);
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  return `nats://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe("connectNats", () => {
+  it.each(["2.9.10", "2.11.99", "1.99.99"])(
+    "refuses a server of version %s, and says which it needs",
+    async (version) => {
+      const url = await fakeServer(version);
+      await expect(connectNats({ servers: [url], name: "test" })).rejects.toMatchObject({
+        code: "PARL_UNAVAILABLE",
+        field: "nats",
+        message: `nats-server ${version} at ${url} is too old; 2.12.0 or newer is needed`,
+      });
+    },
+  );
+
+  it.each(["2.12.0", "2.12.1-beta.2", "2.100.0", "3.0.0"])(
+    "takes a server of version %s",
+    async (version) => {
+      const connection = await connectNats({ servers: [await fakeServer(version)], name: "test" });
+      expect(connection.info?.version).toBe(version);
+      await connection.close();
+    },
+  );
+
+  it("says in one sentence that nobody answers, and what to do", async () => {
+    await expect(connectNats({ servers: ["nats://127.0.0.1:9"], name: "test" })).rejects.toMatchObject({
+      code: "PARL_UNAVAILABLE",
+      field: "nats",
+      message:
+        "no NATS server answers at nats://127.0.0.1:9; start one (npm start starts all) or name it with --nats",
+    });
   });
 });

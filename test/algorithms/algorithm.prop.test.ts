@@ -2,9 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
-import { Verdict, type Outcome } from "../../core/decision.ts";
+import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
-import { formulaAnswer, FormulaKey, type FormulaAnswer } from "./formulas.ts";
+import { answerLine, FormulaKey } from "./formulas.ts";
 import { after, anyParams, exactParams, histories, START_US } from "./histories.ts";
 import { NamedLimiter } from "./named-limiter.ts";
 
@@ -14,8 +14,8 @@ describe.each(ALGORITHMS)("%s", (name) => {
       fc.property(histories(exactParams(name)), ({ params, steps }) => {
         const limiter = new NamedLimiter(params);
         const formula = new FormulaKey(params);
-        const answers: FormulaAnswer[] = [];
-        const expected: FormulaAnswer[] = [];
+        const answers: string[] = [];
+        const expected: string[] = [];
         let nowUs = START_US;
         for (const { kind, cost, gap } of steps) {
           nowUs = Math.max(nowUs, after(nowUs, gap));
@@ -23,13 +23,13 @@ describe.each(ALGORITHMS)("%s", (name) => {
             limiter.charge("k", cost, nowUs);
             formula.charge(cost, nowUs);
           } else {
-            answers.push(formulaAnswer(limiter.decide("k", cost, nowUs)));
+            answers.push(answerLine(limiter.decide("k", cost, nowUs)));
             expected.push(formula.decide(cost, nowUs));
           }
         }
-        expect(answers).toEqual(expected);
+        expect(answers.join("\n")).toBe(expected.join("\n"));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -43,26 +43,26 @@ describe.each(ALGORITHMS)("%s", (name) => {
           algorithm.evaluate(words, 0, cost, micros(nowUs), verdict);
           return verdict;
         };
-        const waits: [isWhole: boolean, early: Outcome, onTime: Outcome][] = [];
+        const waits: string[] = [];
         let nowUs = START_US;
         algorithm.open(words, 0, micros(nowUs));
         for (const [index, { kind, cost, gap }] of steps.entries()) {
           nowUs = Math.max(nowUs, after(nowUs, gap));
           const { outcome, retryAfterUs } = ask(cost, nowUs);
           if (outcome === "denied" && (patience >> (index % 30)) & 1) {
-            waits.push([
-              Number.isSafeInteger(retryAfterUs),
-              ask(cost, nowUs + retryAfterUs - 1).outcome,
-              ask(cost, nowUs + retryAfterUs).outcome,
-            ]);
+            const early = ask(cost, nowUs + retryAfterUs - 1).outcome;
+            const onTime = ask(cost, nowUs + retryAfterUs).outcome;
+            waits.push(
+              `${Number.isSafeInteger(retryAfterUs) ? "a whole number" : retryAfterUs}: ${early}, ${onTime}`,
+            );
             nowUs += retryAfterUs;
           }
           if (verdict.outcome === "allowed" || kind === "charge")
             algorithm.charge(words, 0, cost, micros(nowUs));
         }
-        expect(waits).toEqual(waits.map(() => [true, "denied", "allowed"]));
+        expect(waits.filter((wait) => wait !== "a whole number: denied, allowed")).toEqual([]);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -79,7 +79,7 @@ describe.each(ALGORITHMS)("%s", (name) => {
         }
         expect(mostOverEnvelope(params, log)).toBeLessThanOrEqual(0);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

@@ -3,10 +3,9 @@ import { expect, it } from "vitest";
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { MomentField } from "../../algorithms/modular-time.ts";
 import { canRetune } from "../../algorithms/registry.ts";
-import type { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { after, anyParams, histories, isAccepted, magnitudes, START_US } from "./histories.ts";
-import { NamedLimiter } from "./named-limiter.ts";
+import { NamedLimiter, verdictLine } from "./named-limiter.ts";
 
 const BUCKETS = ["gcra", "token-bucket", "leaky-bucket"] as const;
 
@@ -15,7 +14,7 @@ it("is the token bucket and the leaky bucket, verdict for verdict, through debts
   fc.assert(
     fc.property(histories(anyParams("gcra")), retunes, ({ params: first, steps }, changes) => {
       const limiters = BUCKETS.map((algorithm) => new NamedLimiter({ ...first, algorithm }));
-      const verdicts: Verdict[][] = BUCKETS.map(() => []);
+      const verdicts = BUCKETS.map((): string[] => []);
       let params = first;
       let nowUs = START_US;
       for (const [index, { kind, cost, gap }] of steps.entries()) {
@@ -30,20 +29,21 @@ it("is the token bucket and the leaky bucket, verdict for verdict, through debts
         if (debt + cost > unitsForgiven(params)) continue;
         for (const [i, limiter] of limiters.entries()) {
           if (kind === "charge") limiter.charge("k", cost, nowUs);
-          verdicts[i]?.push(limiter.decide("k", kind === "charge" ? 0 : cost, nowUs));
+          verdicts[i]?.push(verdictLine(limiter.decide("k", kind === "charge" ? 0 : cost, nowUs)));
         }
       }
-      expect(verdicts[1]).toEqual(verdicts[0]);
-      expect(verdicts[2]).toEqual(verdicts[0]);
+      const [ofGcra, ofTokens, ofLevel] = verdicts.map((lines) => lines.join("\n"));
+      expect(ofTokens).toBe(ofGcra);
+      expect(ofLevel).toBe(ofGcra);
     }),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   );
 });
 
 it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded up", (algorithm) => {
   const numbers = fc.record({
     limits: fc.tuple(magnitudes(1, 1_000_000), magnitudes(1, 1_000_000)),
-    windowUs: magnitudes(1_000, 86_400 * US_PER_S).map(micros),
+    windowUs: magnitudes(US_PER_S, 86_400 * US_PER_S).map(micros),
     spent: fc.double({ min: 0, max: 3, noNaN: true }),
     waited: fc.double({ min: 0, max: 2, noNaN: true }),
   });
@@ -56,7 +56,8 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       const waitedUs = Math.floor(waited * windowUs);
       const ticks = BigInt(Math.max(0, cost * from.num - waitedUs * from.den));
       const kept = ceilDiv(ticks * BigInt(to.num), BigInt(from.num));
-      if (kept > to.horizonTicks) return;
+      // Beyond the horizon debt is forgiven, by the buckets in whole units.
+      if (kept > to.horizonTicks - to.num) return;
 
       limiter.charge("k", cost, START_US);
       limiter.retune({ algorithm, limit: next, windowUs }, START_US + waitedUs);
@@ -64,7 +65,7 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       const { resetAfterUs } = limiter.decide("k", 0, START_US + waitedUs);
       expect(resetAfterUs).toBe(Number(ceilDiv(kept, BigInt(to.den))));
     }),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   );
 });
 

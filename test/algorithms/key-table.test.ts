@@ -30,6 +30,15 @@ function filled(keys: number, options: { keysExpected?: number; budget?: MemoryB
   return { table, spy, hashes };
 }
 
+it("knows a key by 32 bits of either sign", () => {
+  const table = new KeyTable({ stateWords: 1 }, new ReaperSpy());
+  const highs = [0, 1, 5, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+  for (const [i, high] of highs.slice(1).entries()) table.words[table.insert(high | 0, -1) + VALUE] = i + 1;
+  const found = highs.map((high) => table.words[table.find(high, 0xffff) + VALUE]);
+  // 0 marks an empty slot, so a hash of 0 is taken for 1.
+  expect(found).toEqual([1, 1, 2, 3, 4, 5]);
+});
+
 it("grows without a pause: no insertion moves more than a few slots", () => {
   const spy = new ReaperSpy();
   const table = new KeyTable({ stateWords: 1 }, spy);

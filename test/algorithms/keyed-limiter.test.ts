@@ -192,27 +192,21 @@ describe("memory", () => {
     expect(keys.limiter).toMatchObject({ overflowed: 0, evictedLive: 1 });
   });
 
-  describe.each(ALGORITHMS)("of %s", (algorithm) => {
-    const budget = new MemoryBudget(200_000);
+  it.each(ALGORITHMS)("is all in the budget, whatever is asked or reported (%s)", (algorithm) => {
+    const budget = new MemoryBudget(100_000);
     const limiter = new NamedLimiter({ ...TEN_PER_10_S, algorithm }, { budget });
     const random = new Prng(1);
     let bytesMost = 0;
-    for (let i = 0; i < 20_000; i += 1) {
-      const key = `key ${random.below(15_000)}`;
+    for (let i = 0; i < 8_000; i += 1) {
+      const key = `key ${random.below(8_000)}`;
       if (i % 3 === 0) limiter.charge(key, 12, START_US + i);
       else limiter.decide(key, 1, START_US + i);
       bytesMost = Math.max(bytesMost, budget.bytesUsed);
     }
-
-    it("is all counted in the budget", () => {
-      expect(budget.bytesUsed).toBe(limiter.table.bytes());
-    });
-
+    expect(budget.bytesUsed).toBe(limiter.table.bytes());
+    expect(limiter.table.keys).toBeGreaterThan(500);
     // What a log must remember cannot be refused.
-    it.skipIf(algorithm === "sliding-log")("stays inside the budget, whatever is asked or reported", () => {
-      expect(bytesMost).toBeLessThanOrEqual(budget.bytesMax);
-      expect(limiter.table.keys).toBeGreaterThan(1_000);
-    });
+    if (algorithm !== "sliding-log") expect(bytesMost).toBeLessThanOrEqual(budget.bytesMax);
   });
 });
 

@@ -6,6 +6,11 @@ import { Verdict } from "../../core/decision.ts";
 import { IdentityHash } from "../../core/half-sip-hash.ts";
 import { micros } from "../../core/units.ts";
 
+/** A whole verdict as a line of text, for comparing many. */
+export function verdictLine(verdict: Verdict): string {
+  return Object.entries(verdict).join(" ");
+}
+
 const utf8 = new TextEncoder();
 
 export class NamedLimiter {

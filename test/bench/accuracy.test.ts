@@ -120,7 +120,7 @@ describe("accuracy against the bucket", () => {
   it("refuses what it could not count exactly", () => {
     const day = { algorithm: "gcra", limit: 1_000_003, windowUs: micros(86_400_000_000) } as const;
     const events = columns([[0, 0, 1_000_000]]);
-    expect(() => measure(events, day, () => true)).toThrow(expect.objectContaining({ field: "limit" }));
+    expect(() => measure(events, day, () => true)).toThrow(expect.objectContaining({ field: "window" }));
   });
 });
 

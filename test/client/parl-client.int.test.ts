@@ -1,7 +1,10 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Failure, OnFailure } from "../../client/check.ts";
 import { connectParl } from "../../client/parl-client.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
+import { startRegion, type TestRegion } from "../harness/region.ts";
+import { allow, HandDrivenShards, type ReceivedFrame } from "./hand-driven-shards.ts";
 
 const ALL_FRAMES = "parl.shard.*.pack.*";
 
@@ -61,5 +64,186 @@ describe("ParlClient", () => {
     });
     expect(parl.inFlight).toBe(0);
     await parl.close();
+  });
+});
+
+describe("a check that nobody answers", () => {
+  it.each<[OnFailure, object]>([
+    ["allow", { allowed: true, outcome: "allowed", blind: true, policy: null, remaining: null, region: "" }],
+    ["deny", { allowed: false, outcome: "denied", blind: true, retryAfterUs: 0 }],
+    [({ request }) => request.key === "a", { allowed: true, blind: true }],
+    [({ error }) => error.code !== "PARL_UNAVAILABLE", { allowed: false, blind: true }],
+  ])("is answered by onFailure %s, and counted", async (onFailure, answer) => {
+    const parl = await client({ onFailure });
+    expect(await parl.check({ key: "a" })).toMatchObject(answer);
+    expect(parl.blindDecisions).toBe(1);
+    await parl.close();
+  });
+
+  it("rejects at once, without waiting for the deadline", { timeout: 5_000 }, async () => {
+    const parl = await client({ deadlineMs: 60_000 });
+    await expect(parl.check({ key: "a" })).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    await parl.close();
+  });
+
+  it("is not let through by onFailure when the caller is at fault", async () => {
+    const parl = await client({ onFailure: "allow" });
+    await expect(parl.check({ key: "a", cost: -1 })).rejects.toMatchObject({ field: "cost" });
+    expect(parl.blindDecisions).toBe(0);
+    await parl.close();
+  });
+
+  it.each([-1, 1.5, Number.NaN, 2 ** 31, 2 ** 53, "1", null])(
+    "names the cost when it is %s",
+    async (cost) => {
+      const parl = await client();
+      await expect(parl.check({ key: "a", cost: cost as number })).rejects.toMatchObject({ field: "cost" });
+      await parl.close();
+    },
+  );
+});
+
+describe("a client with much under way", () => {
+  it("takes no more than maxInFlight, and says so at once", async () => {
+    const shards = await HandDrivenShards.on(nats.url);
+    const parl = await client({ maxInFlight: 2, deadlineMs: 5_000 });
+    const accepted = [parl.check({ key: "a" }), parl.check({ key: "a" })];
+    await expect(parl.check({ key: "a" })).rejects.toMatchObject({ code: "PARL_OVERLOADED" });
+    expect(parl.inFlight).toBe(2);
+    await shards.untilFrames(1);
+    allow(shards.frames[0] as ReceivedFrame);
+    await Promise.all(accepted);
+    shards.onFrame = allow;
+    expect(await parl.check({ key: "a" })).toMatchObject({ allowed: true });
+    await parl.close();
+    await shards.close();
+  });
+
+  it("sends what it has taken when it closes, fails what is unanswered, and takes no more", async () => {
+    const shards = await HandDrivenShards.on(nats.url);
+    const failures: Failure[] = [];
+    const onFailure = (failure: Failure): boolean => failures.push(failure) > 0;
+    const parl = await client({ deadlineMs: 60_000, onFailure });
+    const unanswered = parl.check({ key: "a" });
+    await shards.untilFrames(1);
+    const unsent = parl.check({ key: "b" });
+    await parl.close();
+    expect(await Promise.all([unanswered, unsent])).toMatchObject([{ blind: true }, { blind: true }]);
+    await shards.untilFrames(2);
+    await parl.check({ key: "c" });
+    expect(failures.map(({ request, error }) => [request.key, error.code])).toEqual([
+      ["a", "PARL_UNAVAILABLE"],
+      ["b", "PARL_UNAVAILABLE"],
+      ["c", "PARL_UNAVAILABLE"],
+    ]);
+    expect(parl.inFlight).toBe(0);
+    await parl.close();
+    await shards.close();
+  });
+});
+
+const POLICIES = `
+version: 1
+policies:
+  - { name: ten-a-year, dimension: key, algorithm: fixed-window, limit: 10, window: 366d }
+`;
+
+describe("a client of two regions", () => {
+  let eu: TestRegion;
+  let us: TestRegion;
+
+  beforeAll(async () => {
+    [eu, us] = await Promise.all([
+      startRegion({ name: "eu", policies: POLICIES }),
+      startRegion({ name: "us", policies: POLICIES }),
+    ]);
+  });
+
+  afterAll(async () => {
+    await Promise.all([eu.stop(), us.stop()]);
+  });
+
+  it("asks at home, and in the next region at once when nobody answers there", async () => {
+    const empty = { name: "empty", servers: [nats.url] };
+    const home = await connectParl({ regions: [eu.address, us.address], deadlineMs: 5_000 });
+    expect(await home.check({ key: "a" })).toMatchObject({ region: "eu", remaining: 9, blind: false });
+    const away = await connectParl({ regions: [empty, us.address], deadlineMs: 5_000 });
+    await expect.poll(() => away.usableRegions()).toEqual(["empty", "us"]);
+    expect(await away.check({ key: "a" })).toMatchObject({ region: "us", remaining: 9, blind: false });
+    await Promise.all([home.close(), away.close()]);
+  });
+
+  it("does not repeat a check elsewhere whose answer was lost", async () => {
+    const shards = await HandDrivenShards.on(nats.url);
+    const silent = { name: "silent", servers: [nats.url] };
+    const parl = await connectParl({ regions: [silent, us.address], deadlineMs: 100 });
+    await expect.poll(() => parl.usableRegions()).toEqual(["silent", "us"]);
+    await expect(parl.check({ key: "lost", cost: 3 })).rejects.toMatchObject({
+      code: "PARL_DEADLINE_EXCEEDED",
+    });
+    expect(shards.frames.length).toBe(1);
+    const next = await connectParl({ regions: [us.address] });
+    expect(await next.check({ key: "lost", cost: 0 })).toMatchObject({ remaining: 10 });
+    await Promise.all([parl.close(), next.close(), shards.close()]);
+  });
+
+  it("charges a check with an id once, however often it is asked", async () => {
+    const parl = await connectParl({ regions: [eu.address] });
+    const request = { key: "once", cost: 4, id: "order 7" };
+    const answers = [
+      await parl.check(request),
+      ...(await Promise.all([parl.check(request), parl.check(request)])),
+    ];
+    expect(answers.map(({ remaining }) => remaining)).toEqual([6, 6, 6]);
+    expect(await parl.report({ ...request, id: "r" })).toMatchObject({ remaining: 2 });
+    expect(await parl.report({ ...request, id: "r" })).toMatchObject({ remaining: 2 });
+    await expect(parl.check({ ...request, cost: 5 })).rejects.toMatchObject({ code: "PARL_ID_REUSED" });
+    await parl.close();
+  });
+
+  it("charges a retry after a lost answer once", async () => {
+    const request = { key: "retried", cost: 4, id: "order 8" };
+    const hasty = await connectParl({ regions: [eu.address] });
+    // Charged, but nobody waited for the answer.
+    const lost = hasty.check(request);
+    await hasty.close();
+    await expect(lost).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    const parl = await connectParl({ regions: [eu.address] });
+    const left = async () => (await parl.check({ key: "retried", cost: 0 })).remaining;
+    await expect.poll(left).toBe(6);
+    expect(await parl.check(request)).toMatchObject({ remaining: 6 });
+    expect(await left()).toBe(6);
+    await parl.close();
+  });
+
+  it("goes to the next region when its own is killed, back when it returns, and joins one that starts late", async () => {
+    const home = await startRegion({ name: "home", policies: POLICIES });
+    const parl = await connectParl({ regions: [home.address, us.address], deadlineMs: 2_000 });
+    await expect.poll(() => parl.usableRegions()).toEqual(["home", "us"]);
+    expect(await parl.check({ key: "b" })).toMatchObject({ region: "home" });
+    await home.nats.kill();
+    await expect.poll(() => parl.usableRegions()).toEqual(["us"]);
+    expect(await parl.check({ key: "b" })).toMatchObject({ region: "us", blind: false });
+    // One that knows the region only as a dead one.
+    const late = await connectParl({ regions: [home.address, us.address], deadlineMs: 2_000 });
+    expect(await late.check({ key: "b" })).toMatchObject({ region: "us" });
+    const again = await startNatsServer({ port: home.nats.port });
+    for (const client of [parl, late]) {
+      await expect.poll(() => client.usableRegions(), { timeout: 5_000 }).toEqual(["home", "us"]);
+      const region = async () => (await client.check({ key: "b" })).region;
+      await expect.poll(region, { timeout: 5_000 }).toBe("home");
+    }
+    await Promise.all([parl.close(), late.close(), home.actor.drain()]);
+    await again.stop();
+  });
+
+  it("says which region does not answer, when none does", async () => {
+    const regions = [9, 10].map((port) => ({ name: `r${port}`, servers: [`nats://127.0.0.1:${port}`] }));
+    await expect(connectParl({ regions })).rejects.toMatchObject({
+      code: "PARL_UNAVAILABLE",
+      field: "regions",
+      message: "region r9 does not answer at nats://127.0.0.1:9; is it running (npm start)?",
+    });
+    await expect(connectParl({ regions: [] })).rejects.toMatchObject({ field: "regions" });
   });
 });

@@ -107,7 +107,7 @@ it("spreads neighbouring keys evenly over the table, in both halves", () => {
   for (let key = 0; key < 64_000; key += 1) {
     hash.ofString(`user-${key}`);
     buckets.high[hash.high >>> 26]! += 1;
-    buckets.low[hash.low % 64]! += 1;
+    buckets.low[(hash.low >>> 0) % 64]! += 1;
   }
   // χ² with 63 degrees of freedom: beyond 130 once in a million honest hashes.
   for (const counts of Object.values(buckets)) {

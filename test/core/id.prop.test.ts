@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { decodeId, encodeId, isIdToken, TOKEN_LENGTH_MAX } from "../../core/id.ts";
+import { fnv1aString } from "../../core/fnv1a.ts";
+import { decodeId, encodeId, isIdToken, plainIdHash, TOKEN_LENGTH_MAX } from "../../core/id.ts";
 
 /** Any text: plain ids, other tokens, every plane of Unicode, long ones. */
 const texts = fc.oneof(
@@ -44,6 +45,16 @@ it("accepts a token only if it is the one its text gets", () => {
     }),
     { numRuns: 5_000 },
   );
+});
+
+it("hashes a plain id, and no other, as its own token", () => {
+  fc.assert(
+    fc.property(texts, fc.integer({ min: 0, max: 2 ** 32 - 1 }), (raw, hash) => {
+      expect(plainIdHash(raw, hash)).toBe(encodeId(raw) === raw ? fnv1aString(raw, hash) : -1);
+    }),
+    { numRuns: 2_000 },
+  );
+  expect([plainIdHash("", 1), plainIdHash(5 as unknown as string, 1)]).toEqual([-1, -1]);
 });
 
 it("keeps texts that are no Unicode apart, or refuses them", () => {

@@ -1,0 +1,43 @@
+/**
+ * A connection that may not be there yet: opened in the background, tried again every second until it
+ * works. From then on it looks after itself, as NATS connections do.
+ *
+ * This is what lets a gateway start before the region it serves, and say so in /readyz meanwhile, instead
+ * of dying in an order that nobody on a rebooting machine can guarantee.
+ */
+const RETRY_MS = 1_000;
+
+export class LateConnection<Connection extends { close(): Promise<void> }> {
+  /** Resolves after the first attempt, whichever way it went. */
+  readonly tried: Promise<void>;
+  readonly #open: () => Promise<Connection>;
+  #current: Connection | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(open: () => Promise<Connection>) {
+    this.#open = open;
+    this.tried = this.#try();
+  }
+
+  /** Undefined until the first success. */
+  get current(): Connection | undefined {
+    return this.#current;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retry);
+    await this.#current?.close();
+  }
+
+  async #try(): Promise<void> {
+    try {
+      const connection = await this.#open();
+      if (this.#isClosed) await connection.close();
+      else this.#current = connection;
+    } catch {
+      if (!this.#isClosed) this.#retry = setTimeout(() => void this.#try(), RETRY_MS);
+    }
+  }
+}
