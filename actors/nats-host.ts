@@ -14,7 +14,7 @@ const QUEUE_GROUP = "parl-router";
 /** Where requesters wait: `_INBOX.…`, and `_R_.…` of a service import. */
 const INBOX_START = "_";
 /** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
-export const NATS_VERSION_MIN = "2.12.0";
+const NATS_VERSION_MIN = "2.12.0";
 
 export interface NatsAddress {
   readonly servers: readonly string[];

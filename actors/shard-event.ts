@@ -37,13 +37,13 @@ export interface Misdirected {
   readonly replyTo: string;
 }
 
-export interface PoliciesChanged {
+interface PoliciesChanged {
   readonly kind: "policies-changed";
   readonly document: PolicyDocument;
 }
 
 /** Time for housekeeping. */
-export interface Tick {
+interface Tick {
   readonly kind: "tick";
 }
 

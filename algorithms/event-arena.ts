@@ -12,6 +12,7 @@
  * Cost: pushing and dropping are O(1), amortised over the doubling.
  */
 import { assert } from "../core/assert.ts";
+import type { Micros } from "../core/units.ts";
 
 const CLASS_SHIFT = 27;
 const NUMBER_MASK = 2 ** CLASS_SHIFT - 1;
@@ -59,6 +60,7 @@ class RingClass {
 }
 
 export class EventArena {
+  readonly #windowUs: number;
   readonly #classes: RingClass[] = [];
   #bytes = 0;
 
@@ -66,6 +68,11 @@ export class EventArena {
   #page: Page | undefined;
   #ring = 0;
   #events = 0;
+
+  /** @param windowUs how long an event stays */
+  constructor(windowUs: number) {
+    this.#windowUs = windowUs;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -99,9 +106,10 @@ export class EventArena {
     return (this.#page as Page).costs[this.#slot(index)] as number;
   }
 
-  /** Drops events at or before `untilUs` from the front. */
-  dropUntil(untilUs: number): void {
+  /** Drops from the front what left the window of `nowUs`. */
+  dropLeft(nowUs: Micros): void {
     const page = this.#page as Page;
+    const untilUs = nowUs - this.#windowUs;
     let dropped = 0;
     while (dropped < this.length && this.timeUs(dropped) <= untilUs) {
       page.totals[this.#ring] = this.total - this.cost(dropped);

@@ -51,6 +51,8 @@ export class KeyTable {
   readonly #stateWords: number;
   readonly #reaper: Reaper;
   readonly #budget: MemoryBudget;
+  /** First size of this table's series; the others are GROWTH times the one before, rounded up. */
+  readonly #smallest: number;
   #current: SlotArray;
   #next: SlotArray | undefined;
   /** While resizing: entries with a smaller hash live in `#next`. Otherwise 0. */
@@ -62,8 +64,9 @@ export class KeyTable {
     this.#stateWords = options.stateWords;
     this.#reaper = reaper;
     this.#budget = options.budget ?? new MemoryBudget(Infinity);
-    const slots = Math.max(SLOTS_MIN, Math.ceil((options.keysExpected ?? 0) / LOAD_MAX));
-    this.#current = new SlotArray(Math.ceil(slots * GROWTH ** (options.stagger ?? 0)), options.stateWords);
+    this.#smallest = SLOTS_MIN * GROWTH ** (options.stagger ?? 0);
+    const slots = this.#sizeFor((options.keysExpected ?? 0) / LOAD_MAX);
+    this.#current = new SlotArray(slots, options.stateWords);
     this.#budget.force(this.#current.words.byteLength);
     this.words = this.#current.words;
   }
@@ -97,7 +100,7 @@ export class KeyTable {
     const stored = storedHigh(high);
     if (this.#next !== undefined) this.#walk(MOVED_SLOTS_PER_INSERT);
     if (this.#next === undefined && this.#current.count + 1 > this.#current.slots * LOAD_MAX) {
-      if (this.#startResize(Math.ceil(this.#current.slots * GROWTH))) this.#walk(MOVED_SLOTS_PER_INSERT);
+      if (this.#startResize(this.#sizeFor(this.#current.slots + 1))) this.#walk(MOVED_SLOTS_PER_INSERT);
       else if (!isForced) return -1;
     }
     for (;;) {
@@ -136,7 +139,7 @@ export class KeyTable {
     }
     if (this.#sweepAt < words.length) return false;
     this.#sweepAt = 0;
-    const wanted = Math.max(SLOTS_MIN, Math.ceil(array.count / LOAD_AFTER_SHRINK));
+    const wanted = this.#sizeFor(array.count / LOAD_AFTER_SHRINK);
     if (array.count < array.slots * LOAD_SHRINK && wanted < array.slots) this.#startResize(wanted);
     return true;
   }
@@ -146,7 +149,7 @@ export class KeyTable {
     this.forEach((words, at) => this.#reaper.release(words, at));
     this.#budget.release(this.bytes);
     this.#next = undefined;
-    this.#become(new SlotArray(SLOTS_MIN, this.#stateWords));
+    this.#become(new SlotArray(this.#sizeFor(0), this.#stateWords));
     this.#budget.force(this.bytes);
   }
 
@@ -185,12 +188,19 @@ export class KeyTable {
   hasRoom(): boolean {
     const { count, slots } = this.#current;
     if (this.#next !== undefined || count + 1 <= slots * LOAD_MAX) return true;
-    return this.#budget.has(SlotArray.bytesFor(Math.ceil(slots * GROWTH), this.#stateWords));
+    return this.#budget.has(SlotArray.bytesFor(this.#sizeFor(slots + 1), this.#stateWords));
   }
 
   /** In hash order. */
   #arrays(): readonly SlotArray[] {
     return this.#next === undefined ? [this.#current] : [this.#next, this.#current];
+  }
+
+  /** The smallest size of the series with at least `slots` slots. */
+  #sizeFor(slots: number): number {
+    let size = this.#smallest;
+    while (Math.ceil(size) < slots) size *= GROWTH;
+    return Math.ceil(size);
   }
 
   #arrayOf(stored: number): SlotArray {
@@ -238,7 +248,7 @@ export class KeyTable {
     if (array === this.#next) {
       this.#enlargeNext();
     } else {
-      if (this.#next === undefined) this.#forceResize(Math.ceil(array.slots * GROWTH));
+      if (this.#next === undefined) this.#forceResize(this.#sizeFor(array.slots + 1));
       this.#walk(Infinity);
     }
   }
@@ -251,7 +261,7 @@ export class KeyTable {
   #enlargeNext(): void {
     const { words, stride, slots } = this.#next as SlotArray;
     this.#budget.release(words.byteLength);
-    this.#forceResize(Math.ceil(slots * GROWTH));
+    this.#forceResize(this.#sizeFor(slots + 1));
     for (let at = 0; at < words.length; at += stride) {
       if (words[at] !== 0) (this.#next as SlotArray).adopt(words, at);
     }

@@ -32,7 +32,7 @@ export class SlidingLog implements Algorithm {
   constructor(params: AlgorithmParams, previous?: SlidingLog) {
     this.capacity = params.limit;
     this.#windowUs = params.windowUs;
-    this.#arena = previous === undefined ? new EventArena() : previous.#arena;
+    this.#arena = previous === undefined ? new EventArena(params.windowUs) : previous.#arena;
   }
 
   open(words: Uint32Array, at: number): void {
@@ -42,7 +42,7 @@ export class SlidingLog implements Algorithm {
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const count = this.#count(words, at, nowUs);
     const used = judgeCount(count, cost, this.capacity, verdict);
-    if (verdict.outcome === "denied") verdict.retryAfterUs = this.#retryAfterUs(cost, nowUs);
+    if (verdict.outcome === "denied") this.#fillRetryAfter(cost, nowUs, verdict);
     if (used > count) verdict.resetAfterUs = this.#windowUs;
     else
       verdict.resetAfterUs =
@@ -72,11 +72,11 @@ export class SlidingLog implements Algorithm {
   /** Units inside the window now. Drops what has left it; selects the key's ring. */
   #count(words: Uint32Array, at: number, nowUs: Micros): number {
     if (!this.#arena.select(words[at + HANDLE] as number)) return 0;
-    this.#arena.dropUntil(nowUs - this.#windowUs);
+    this.#arena.dropLeft(nowUs);
     return this.#arena.total;
   }
 
-  #retryAfterUs(cost: number, nowUs: Micros): number {
+  #fillRetryAfter(cost: number, nowUs: Micros, verdict: Verdict): void {
     const arena = this.#arena;
     let excess = arena.total + cost - this.capacity;
     let index = -1;
@@ -84,6 +84,6 @@ export class SlidingLog implements Algorithm {
       index += 1;
       excess -= arena.cost(index);
     }
-    return arena.timeUs(index) + this.#windowUs - nowUs;
+    verdict.retryAfterUs = arena.timeUs(index) + this.#windowUs - nowUs;
   }
 }

@@ -20,6 +20,11 @@ import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from ".
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/**
+ * Tables that have been outgrown go back to the system: glibc would rather keep them, and several times as
+ * much memory as the keys need.
+ */
+const MALLOC_MMAP_THRESHOLD_ = "131072";
 /** How `parl actor` and `parl gateway` say that they work. */
 const READY_LINE = /^parl \w+ \S+ (?:ready|listening)/;
 
@@ -112,7 +117,7 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
 function actorPart({ name, natsPort }: Region, policies: string, secret: string): Part {
   const args = ["actor", "--region", name, "--nats", natsUrl(natsPort), "--policies", policies];
   const part = parlPart(`actor ${name}`, args);
-  return { ...part, env: { ...part.env, PARL_SECRET: secret } };
+  return { ...part, env: { ...part.env, PARL_SECRET: secret, MALLOC_MMAP_THRESHOLD_ } };
 }
 
 function gatewayPart(region: Region, regions: readonly Region[], policies: string): Part {

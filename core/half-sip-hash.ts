@@ -10,16 +10,15 @@
  * only its key. The prefix is padded to whole words and carries its length, so no two (prefix, key) pairs
  * feed the same words.
  *
- * Cost: one round of 14 integer operations per 4 bytes plus seven to close; no allocation.
+ * Cost: one round of 14 integer operations per 4 bytes plus six to close; no allocation.
  * Source: Aumasson and Bernstein, github.com/veorq/SipHash (halfsiphash.c); 1-3 rounds as in the Linux
  * kernel's hsiphash. Twin: the BigInt version in test/core/half-sip-hash.test.ts.
  */
-const ROUNDS_CLOSING = 7;
-
-/** Longest text `ofString` takes. */
-const TEXT_LENGTH_MAX = 1_024;
-/** Where a string's bytes are laid out; shared, because hashing never interleaves. */
-const scratch = new Uint8Array(TEXT_LENGTH_MAX);
+const ROUNDS_CLOSING = 6;
+/** Longest text. */
+const LENGTH_MAX = 1_024;
+/** What is hashed, as little-endian words; shared, because hashing never interleaves. */
+const words = new Int32Array(LENGTH_MAX / 4 + 1);
 
 export class IdentityHash {
   /** The two halves of the last hash, as signed 32-bit integers: those are passed on without allocating. */
@@ -42,41 +41,37 @@ export class IdentityHash {
   /** A hash that has already absorbed an ASCII `prefix`. */
   withPrefix(prefix: string): IdentityHash {
     const fork = new IdentityHash(0, 0);
-    const padded = `${prefix.length}:${prefix}`.padEnd(4 * Math.ceil((prefix.length + 8) / 4), "\0");
     fork.#v0 = this.#v0;
     fork.#v1 = this.#v1;
     fork.#v2 = this.#v2;
     fork.#v3 = this.#v3;
-    fork.#absorb(scratch, 0, encode(padded), false);
+    const padded = `${prefix.length}:${prefix}`.padEnd(4 * Math.ceil((prefix.length + 8) / 4), "\0");
+    // Whole words only: without the closing word, which holds the length of what comes after the prefix.
+    fork.#absorb(packString(padded) - 1, false);
     return fork;
   }
 
   /** Hashes an ASCII string of up to 1,024 characters into `high` and `low`. */
   ofString(text: string): void {
-    this.#absorb(scratch, 0, encode(text), true);
+    this.#absorb(packString(text), true);
   }
 
   /** Hashes bytes[start … end) into `high` and `low`; equal to `ofString` of the same ASCII text. */
   ofBytes(bytes: Uint8Array, start: number, end: number): void {
-    this.#absorb(bytes, start, end, true);
+    this.#absorb(packBytes(bytes, start, end), true);
   }
 
   /**
-   * The round stands twice, over the words and over the closing steps: merged into one loop it ran at half
-   * the speed. `| 0` keeps the state in integer registers, because fields of 32 bits are stored as doubles.
+   * The round stands twice, here and in `#close`: merged into one loop it ran at half the speed. `| 0` keeps
+   * the state in integer registers, because fields of 32 bits are stored as doubles.
    */
-  #absorb(bytes: Uint8Array, start: number, end: number, isClosing: boolean): void {
+  #absorb(count: number, isClosing: boolean): void {
     let v0 = this.#v0 | 0;
     let v1 = this.#v1 | 0;
     let v2 = this.#v2 | 0;
     let v3 = this.#v3 | 0;
-    let at = start;
-    for (const last = end - 3; at < last; at += 4) {
-      const m =
-        (bytes[at] as number) |
-        ((bytes[at + 1] as number) << 8) |
-        ((bytes[at + 2] as number) << 16) |
-        ((bytes[at + 3] as number) << 24);
+    for (let i = 0; i < count; i += 1) {
+      const m = words[i] as number;
       v3 ^= m;
       v0 = (v0 + v1) | 0;
       v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
@@ -91,9 +86,7 @@ export class IdentityHash {
       v0 ^= m;
     }
     if (isClosing) {
-      let tail = (end - start) << 24;
-      for (let shift = 0; at < end; at += 1, shift += 8) tail |= (bytes[at] as number) << shift;
-      this.#close(v0, v1, v2, v3, tail);
+      this.#close(v0, v1, v2, v3);
       return;
     }
     this.#v0 = v0;
@@ -102,16 +95,13 @@ export class IdentityHash {
     this.#v3 = v3;
   }
 
-  #close(a: number, b: number, c: number, d: number, tail: number): void {
+  #close(a: number, b: number, c: number, d: number): void {
     let v0 = a | 0;
     let v1 = b | 0;
-    let v2 = c | 0;
-    let v3 = d ^ tail;
-    for (let step = 0; step < ROUNDS_CLOSING; step += 1) {
-      if (step === 1) {
-        v0 ^= tail;
-        v2 ^= 0xee;
-      } else if (step === 4) {
+    let v2 = c ^ 0xee;
+    let v3 = d | 0;
+    for (let round = 0; round < ROUNDS_CLOSING; round += 1) {
+      if (round === ROUNDS_CLOSING / 2) {
         this.high = v1 ^ v3;
         v1 ^= 0xdd;
       }
@@ -130,12 +120,39 @@ export class IdentityHash {
   }
 }
 
-/** Lays out ASCII text in the scratch bytes; its length. */
-function encode(text: string): number {
+/** Lays out ASCII text as words, the last of which closes it with its length; how many words that makes. */
+function packString(text: string): number {
   const length = text.length;
-  if (length > TEXT_LENGTH_MAX) {
-    throw new RangeError(`text to hash is ${length} characters long, at most ${TEXT_LENGTH_MAX}`);
+  if (length > LENGTH_MAX) throw tooLong(length);
+  let count = 0;
+  let i = 0;
+  for (const last = length - 3; i < last; i += 4) {
+    const low = text.charCodeAt(i) | (text.charCodeAt(i + 1) << 8);
+    words[count] = low | (text.charCodeAt(i + 2) << 16) | (text.charCodeAt(i + 3) << 24);
+    count += 1;
   }
-  for (let i = 0; i < length; i += 1) scratch[i] = text.charCodeAt(i);
-  return length;
+  let closing = length << 24;
+  for (let shift = 0; i < length; i += 1, shift += 8) closing |= text.charCodeAt(i) << shift;
+  words[count] = closing;
+  return count + 1;
+}
+
+/** The same for bytes[start … end). */
+function packBytes(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > LENGTH_MAX) throw tooLong(end - start);
+  let count = 0;
+  let i = start;
+  for (const last = end - 3; i < last; i += 4) {
+    const low = (bytes[i] as number) | ((bytes[i + 1] as number) << 8);
+    words[count] = low | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24);
+    count += 1;
+  }
+  let closing = (end - start) << 24;
+  for (let shift = 0; i < end; i += 1, shift += 8) closing |= (bytes[i] as number) << shift;
+  words[count] = closing;
+  return count + 1;
+}
+
+function tooLong(length: number): RangeError {
+  return new RangeError(`text to hash is ${length} characters long, at most ${LENGTH_MAX}`);
 }

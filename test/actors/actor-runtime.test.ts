@@ -11,15 +11,17 @@ interface Order {
   readonly does?: () => void;
 }
 
-/** Answers every order that weighs anything by its name, and refusals by the error's code. */
+/** Answers every order that weighs anything by its name, and refusals by the error's code and when to come back. */
 class HandDrivenActor implements Actor<Order> {
   step({ name, weight, does }: Order, _nowUs: number, outbox: Outbox): number {
     does?.();
     if (weight !== 0) outbox.reply(name, new TextEncoder().encode("done"));
+    return weight ?? 1;
   }
 
   refuse({ name, weight }: Order, error: ParlError, outbox: Outbox): void {
-    if (weight !== 0) outbox.reply(name, new TextEncoder().encode(error.code));
+    const words = [error.code, ...(error.retryAfterMs === undefined ? [] : [error.retryAfterMs])];
+    if (weight !== 0) outbox.reply(name, new TextEncoder().encode(words.join(" ")));
   }
 
   weigh({ weight = 1 }: Order): number {
@@ -68,6 +70,68 @@ describe("ActorRuntime", () => {
     runtime.post({ name: "check" });
     await settled();
     expect(isAdopted).toBe(true);
+  });
+
+  it("tells everybody beyond a full mailbox to come back, and when", async () => {
+    const { answers, runtime } = start({ mailboxWeightMax: 3 });
+    for (const name of ["a", "b", "c", "d"]) runtime.post({ name });
+    runtime.post({ name: "tick", weight: 0 });
+    expect([runtime.mailboxDepth, runtime.overloaded]).toEqual([3, 1]);
+    await settled();
+    expect(answers).toEqual(["d PARL_OVERLOADED 100", "a done", "b done", "c done"]);
+    runtime.post({ name: "e" });
+    await settled();
+    expect([answers.at(-1), runtime.mailboxDepth]).toEqual(["e done", 0]);
+  });
+
+  it("lets the sockets have their turn when there is much to do", async () => {
+    const { answers, runtime } = start();
+    for (const name of ["a", "b", "c"]) runtime.post({ name, weight: 4_096 });
+    let seen = -1;
+    setImmediate(() => (seen = answers.length));
+    await expect.poll(() => answers.length, { interval: 1 }).toBe(3);
+    expect(seen).toBe(1);
+  });
+
+  it("throws a crashed actor's state away, and lets it start again at once the first time", async () => {
+    const { clock, answers, actors, runtime } = start();
+    runtime.post({ name: "first", does: fail });
+    runtime.post({ name: "behind it" });
+    await settled();
+    expect([actors.length, runtime.crashes]).toEqual([2, 1]);
+    runtime.post({ name: "second", does: fail });
+    await settled();
+    runtime.post({ name: "too early" });
+    clock.advanceUs(100_000 - 1);
+    runtime.post({ name: "still too early" });
+    clock.advanceUs(1);
+    runtime.post({ name: "on time" });
+    await settled();
+    expect(answers).toEqual([
+      "first PARL_INTERNAL",
+      "behind it done",
+      "second PARL_INTERNAL",
+      "too early PARL_UNAVAILABLE",
+      "still too early PARL_UNAVAILABLE",
+      "on time done",
+    ]);
+  });
+
+  it("refuses what comes after it was asked to leave, and answers what came before", async () => {
+    const { answers, runtime } = start();
+    runtime.post({ name: "before" });
+    const drained = runtime.drain();
+    runtime.post({ name: "after" });
+    await drained;
+    expect(answers).toEqual(["after PARL_UNAVAILABLE", "before done"]);
+  });
+
+  it("measures a step once for every check in it", async () => {
+    const { clock, runtime } = start();
+    runtime.post({ name: "frame", weight: 10, does: () => clock.advanceUs(50) });
+    runtime.post({ name: "tick", weight: 0, does: () => clock.advanceUs(1_000) });
+    await settled();
+    expect([runtime.stepLatency.count, runtime.stepLatency.sumUs]).toEqual([10, 50]);
   });
 
   it("drains for everybody who asks it to", async () => {

@@ -22,7 +22,7 @@ const PLANES = ["abcXYZ019_-", " .*>~/\\\0", "éßñ", "日本語", "😀"] as c
 
 /** Any id a tenant may come up with, as its token. */
 function randomToken(prng: Prng): string {
-  const letters = [...(PLANES[prng.below(PLANES.length)] as string)];
+  const letters = Array.from(PLANES[prng.below(PLANES.length)] as string);
   const text = Array.from({ length: 1 + prng.below(80) }, () => letters[prng.below(letters.length)]);
   return encodeId(text.join(""));
 }

@@ -85,6 +85,17 @@ describe("time", () => {
     expect(limiter.decide("k", 0, START_US + 65_536 * params.windowUs).remaining).toBe(20);
   });
 
+  it("meets every key when it is due, also those that a round begun long ago has left behind", () => {
+    const params = { ...TEN_PER_10_S, algorithm: "fixed-window", windowUs: micros(1_000) } as const;
+    const limiter = new NamedLimiter(params);
+    const { staleAfterUs } = limiter.table.algorithm;
+    limiter.charge("k", 10, START_US);
+    limiter.sweep(START_US, 39);
+    // Late enough for a sweep to be due; too early; and as late again: 5/4 of what the stored number can tell.
+    for (const stale of [1 / 2, 3 / 4]) limiter.decide("other", 0, START_US + stale * staleAfterUs - 1);
+    expect(limiter.decide("k", 0, START_US + (5 / 4) * staleAfterUs - 2).remaining).toBe(10);
+  });
+
   it("counts windows right to the last moment before a sweep is enforced", () => {
     const params = { ...TEN_PER_10_S, algorithm: "fixed-window", windowUs: micros(1_000) } as const;
     const limiter = new NamedLimiter(params);
@@ -101,7 +112,7 @@ describe("time", () => {
 });
 
 describe("memory", () => {
-  const TOLD_US = START_US + 5 * US_PER_S;
+  const LATER_US = START_US + 5 * US_PER_S;
 
   it("puts a new key in the place of the neighbour that loses least, and counts it", () => {
     const keys = new PlacedLimiter({ keysMax: 4 });
@@ -125,8 +136,8 @@ describe("memory", () => {
       [0.6, 7],
     ] as const)
       keys.decide(place, cost);
-    keys.decide(0.5, 1, TOLD_US);
-    expect([0.2, 0.4, 0.6, 0.5].map((place) => keys.remaining(place))).toEqual([7, 10, 8, 9]);
+    keys.decide(0.3, 1, LATER_US);
+    expect([0.2, 0.4, 0.6, 0.3].map((place) => keys.remaining(place))).toEqual([7, 10, 8, 9]);
     expect(keys.limiter).toMatchObject({ keys: 3, evictedLive: 0 });
   });
 
@@ -192,22 +203,27 @@ describe("memory", () => {
     expect(keys.limiter).toMatchObject({ overflowed: 0, evictedLive: 1 });
   });
 
-  it.each(ALGORITHMS)("is all in the budget, whatever is asked or reported (%s)", (algorithm) => {
-    const budget = new MemoryBudget(100_000);
-    const limiter = new NamedLimiter({ ...TEN_PER_10_S, algorithm }, { budget });
-    const random = new Prng(1);
-    let bytesMost = 0;
-    for (let i = 0; i < 8_000; i += 1) {
-      const key = `key ${random.below(8_000)}`;
-      if (i % 3 === 0) limiter.charge(key, 12, START_US + i);
-      else limiter.decide(key, 1, START_US + i);
-      bytesMost = Math.max(bytesMost, budget.bytesUsed);
-    }
-    expect(budget.bytesUsed).toBe(limiter.table.bytes());
-    expect(limiter.table.keys).toBeGreaterThan(500);
-    // What a log must remember cannot be refused.
-    if (algorithm !== "sliding-log") expect(bytesMost).toBeLessThanOrEqual(budget.bytesMax);
-  });
+  it.each(ALGORITHMS)(
+    "is all in the budget, whatever is asked or reported, and leaves it when disposed of (%s)",
+    (algorithm) => {
+      const budget = new MemoryBudget(100_000);
+      const limiter = new NamedLimiter({ ...TEN_PER_10_S, algorithm }, { budget });
+      const random = new Prng(1);
+      let bytesMost = 0;
+      for (let i = 0; i < 8_000; i += 1) {
+        const key = `key ${random.below(8_000)}`;
+        if (i % 3 === 0) limiter.charge(key, 12, START_US + i);
+        else limiter.decide(key, 1, START_US + i);
+        bytesMost = Math.max(bytesMost, budget.bytesUsed);
+      }
+      expect(budget.bytesUsed).toBe(limiter.table.bytes());
+      expect(limiter.table.keys).toBeGreaterThan(500);
+      // What a log must remember cannot be refused.
+      if (algorithm !== "sliding-log") expect(bytesMost).toBeLessThanOrEqual(budget.bytesMax);
+      limiter.table.dispose();
+      expect(budget.bytesUsed).toBe(0);
+    },
+  );
 });
 
 it("forgets everything when cleared", () => {

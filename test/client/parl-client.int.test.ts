@@ -228,9 +228,9 @@ describe("a client of two regions", () => {
     const late = await connectParl({ regions: [home.address, us.address], deadlineMs: 2_000 });
     expect(await late.check({ key: "b" })).toMatchObject({ region: "us" });
     const again = await startNatsServer({ port: home.nats.port });
-    for (const client of [parl, late]) {
-      await expect.poll(() => client.usableRegions(), { timeout: 5_000 }).toEqual(["home", "us"]);
-      const region = async () => (await client.check({ key: "b" })).region;
+    for (const each of [parl, late]) {
+      await expect.poll(() => each.usableRegions(), { timeout: 5_000 }).toEqual(["home", "us"]);
+      const region = async () => (await each.check({ key: "b" })).region;
       await expect.poll(region, { timeout: 5_000 }).toBe("home");
     }
     await Promise.all([parl.close(), late.close(), home.actor.drain()]);

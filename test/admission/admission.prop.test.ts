@@ -1,0 +1,199 @@
+import * as fc from "fast-check";
+import { expect, it } from "vitest";
+import { Admission } from "../../admission/admission.ts";
+import { compilePolicies } from "../../admission/policy-set.ts";
+import type { Policy } from "../../admission/policy.ts";
+import { ALGORITHMS } from "../../algorithms/algorithm.ts";
+import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { createAlgorithm } from "../../algorithms/registry.ts";
+import { DIMENSIONS, Verdict } from "../../core/decision.ts";
+import { homeShard } from "../../core/key.ts";
+import { micros, US_PER_S } from "../../core/units.ts";
+import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
+
+const SHARDS = 4;
+const utf8 = new TextEncoder();
+
+interface Ask {
+  readonly tenant: string;
+  readonly user: string;
+  readonly key: string;
+  readonly cost: number;
+  readonly isReport: boolean;
+  readonly waitUs: number;
+}
+
+const asks: fc.Arbitrary<Ask> = fc.record({
+  tenant: fc.constantFrom("acme", "acme2", "globex"),
+  user: fc.constantFrom("", "u1", "u2"),
+  key: fc.constantFrom("", "k1", "k2", "u1"),
+  cost: fc.nat(6),
+  isReport: fc.nat(9).map((draw) => draw === 0),
+  waitUs: fc.oneof(fc.constant(0), fc.nat(3 * US_PER_S)),
+});
+
+const policyLines = fc
+  .array(
+    fc.record({
+      dimension: fc.constantFrom(...DIMENSIONS),
+      algorithm: fc.constantFrom(...ALGORITHMS),
+      limit: fc.integer({ min: 0, max: 12 }),
+      seconds: fc.integer({ min: 1, max: 10 }),
+      match: fc.constantFrom("", ", match: { tenant: acme }", ", match: { tenant: [globex, acme] }"),
+    }),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((policies) =>
+    policies.map(
+      ({ dimension, algorithm, limit, seconds, match }, i) =>
+        `name: p${i}, dimension: ${dimension}, algorithm: ${algorithm}, limit: ${limit}, window: ${seconds}s${match}`,
+    ),
+  );
+
+function admissionOf(lines: readonly string[]): Admission {
+  return new Admission({
+    shards: SHARDS,
+    secret: { high: 3, low: 4 },
+    policies: compilePolicies(policiesOf(...lines)),
+    budget: new MemoryBudget(Infinity),
+  });
+}
+
+interface Share {
+  readonly policy: Policy;
+  readonly limiter: KeyedLimiter;
+  readonly verdict: Verdict;
+}
+
+/** As dumb as can be: one limiter for every policy and name, asked one after the other. */
+class IndependentLimiters {
+  readonly #policies: readonly Policy[];
+  readonly #limiters = new Map<string, KeyedLimiter>();
+
+  constructor(policies: readonly Policy[]) {
+    this.#policies = policies;
+  }
+
+  decide(ask: Ask, nowUs: number): Share[] {
+    const shares = this.#look(ask, ask.isReport ? 0 : ask.cost, nowUs);
+    const isAllowed = ask.isReport || shares.every(({ verdict }) => verdict.outcome === "allowed");
+    if (isAllowed) for (const { limiter } of shares) limiter.charge(1, 1, ask.cost, micros(nowUs));
+    return ask.isReport ? this.#look(ask, 0, nowUs) : shares;
+  }
+
+  #look({ tenant, user, key }: Ask, cost: number, nowUs: number): Share[] {
+    return this.#policies.flatMap((policy) => {
+      const { dimension, match } = policy;
+      const names = { user, key, org: "everyone", global: "everyone" };
+      if (match.tenants?.includes(tenant) === false || names[dimension] === "") return [];
+      const owner = dimension === "global" ? "" : tenant;
+      const place = `${policy.name} ${owner} ${names[dimension]}`;
+      let limiter = this.#limiters.get(place);
+      if (limiter === undefined)
+        this.#limiters.set(place, (limiter = new KeyedLimiter(createAlgorithm(policy))));
+      const verdict = new Verdict();
+      limiter.evaluate(1, 1, cost, micros(nowUs), verdict);
+      return [{ policy, limiter, verdict }];
+    });
+  }
+}
+
+function describe(admission: Admission, { tenant, user, key }: Ask): void {
+  admission.describe(tenant, user, key);
+}
+
+it("allows what every single limiter allows, charges all or none, and waits for the slowest", () => {
+  fc.assert(
+    fc.property(policyLines, fc.array(asks, { minLength: 1, maxLength: 60 }), (lines, history) => {
+      const admission = admissionOf(lines);
+      const { policies } = admission.policies;
+      const model = new IndependentLimiters(policies);
+      let nowUs = NOW_US;
+      for (const ask of history) {
+        nowUs += ask.waitUs;
+        describe(admission, ask);
+        if (ask.isReport) admission.report(ask.cost, micros(nowUs));
+        else admission.decide(ask.cost, micros(nowUs));
+        const shares = model.decide(ask, nowUs);
+        const { outcome, remaining, retryAfterUs, delayUs } = admission.verdict;
+        const refusals = shares.filter(({ verdict }) => verdict.outcome !== "allowed");
+        const retries = shares.map(({ verdict }) => verdict.retryAfterUs);
+        const least = shares.map(({ verdict }) =>
+          refusals.length > 0 && verdict.outcome === "allowed"
+            ? verdict.remaining + ask.cost
+            : verdict.remaining,
+        );
+        const isNever = refusals.some(({ verdict }) => verdict.outcome === "unsatisfiable");
+        expect({ outcome, remaining, retryAfterUs, delayUs }).toEqual({
+          outcome: refusals.length === 0 ? "allowed" : isNever ? "unsatisfiable" : "denied",
+          remaining: shares.length === 0 ? 0 : Math.min(...least),
+          retryAfterUs: Math.max(0, ...retries),
+          delayUs: refusals.length > 0 ? 0 : Math.max(0, ...shares.map(({ verdict }) => verdict.delayUs)),
+        });
+        const tightest = shares.find(({ policy }) => policy === policies[admission.tightest]);
+        expect(tightest === undefined).toBe(shares.length === 0);
+        if (tightest === undefined) continue;
+        expect(tightest.verdict.retryAfterUs).toBe(retryAfterUs);
+        if (refusals.length === 0) expect(tightest.verdict.remaining).toBe(remaining);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it("tells the wait of a denied check exactly: one microsecond early is denied, on time is allowed", () => {
+  let denials = 0;
+  fc.assert(
+    fc.property(policyLines, fc.array(asks, { minLength: 5, maxLength: 40 }), (lines, history) => {
+      const admission = admissionOf(lines);
+      let nowUs = NOW_US;
+      for (const ask of history) {
+        nowUs += ask.waitUs;
+        describe(admission, ask);
+        admission.decide(ask.cost, micros(nowUs));
+        const { outcome, retryAfterUs } = admission.verdict;
+        if (outcome !== "denied") continue;
+        denials += 1;
+        expect(Number.isSafeInteger(retryAfterUs)).toBe(true);
+        admission.evaluate(ask.cost, micros(nowUs + retryAfterUs - 1));
+        expect(admission.verdict).toMatchObject({ outcome: "denied", retryAfterUs: 1 });
+        admission.evaluate(ask.cost, micros(nowUs + retryAfterUs));
+        expect(admission.verdict.outcome).toBe("allowed");
+        nowUs += retryAfterUs;
+      }
+    }),
+    { numRuns: 300, seed: 7 },
+  );
+  expect(denials).toBeGreaterThan(100);
+});
+
+it("describes a check by its bytes as by its tokens, and places it where the wire does", () => {
+  const lines = DIMENSIONS.map(
+    (dimension) => `name: ${dimension}, dimension: ${dimension}, algorithm: gcra, limit: 50, window: 1d`,
+  );
+  fc.assert(
+    fc.property(fc.array(asks, { minLength: 1, maxLength: 60 }), (history) => {
+      const byText = admissionOf(lines);
+      const byBytes = admissionOf(lines);
+      for (const ask of history) {
+        const bytes = utf8.encode(`##${ask.key}${ask.user}##`);
+        const userStart = 2 + ask.key.length;
+        describe(byText, ask);
+        byBytes.describeBytes(ask.tenant, bytes, 2, userStart, userStart + ask.user.length);
+        const finest = ask.user || ask.key || "_org";
+        expect([byText.home, byBytes.home]).toEqual(Array(2).fill(homeShard(ask.tenant, finest, SHARDS)));
+        for (const admission of [byText, byBytes]) admission.decide(ask.cost, micros(NOW_US));
+        expect(byBytes.verdict).toEqual(byText.verdict);
+        expect(byBytes.tightest).toBe(byText.tightest);
+        // The same keys in the same places, and not just the same numbers: either sees what the other charged.
+        byText.describeBytes(ask.tenant, bytes, 2, userStart, userStart + ask.user.length);
+        byText.evaluate(0, micros(NOW_US));
+        describe(byBytes, ask);
+        byBytes.evaluate(0, micros(NOW_US));
+        expect(byBytes.verdict).toEqual(byText.verdict);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,84 @@
+import { fileURLToPath } from "node:url";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "@nats-io/transport-node";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
+import { EXIT_FAILED, EXIT_OK, runCommand } from "../../cli/command.ts";
+import { doctor } from "../../cli/doctor.ts";
+import { startNatsServer } from "../harness/nats-server.ts";
+import { startRegion, type TestRegion } from "../harness/region.ts";
+
+const GOOD_POLICIES = fileURLToPath(new URL("../../deploy/policies/default.yaml", import.meta.url));
+const BAD_POLICIES = fileURLToPath(new URL("../fixtures/policies/bad/limits.yaml", import.meta.url));
+
+interface FindingLine {
+  readonly subject: string;
+  readonly isGood: boolean;
+  readonly detail: string;
+}
+
+let region: TestRegion;
+
+beforeAll(async () => {
+  region = await startRegion();
+});
+
+afterAll(() => region.stop());
+
+async function examine(...argv: string[]) {
+  let stdout = "";
+  const code = await runCommand(doctor, argv, {
+    stdout: { write: (text: string) => (stdout += text) },
+    stderr: { write: () => true },
+    signal: new AbortController().signal,
+    env: process.env,
+  });
+  return { code, stdout };
+}
+
+/** What is wrong, by subject. */
+async function complaints(...argv: string[]): Promise<Map<string, string>> {
+  const { code, stdout } = await examine(...argv, "--json");
+  const { findings } = JSON.parse(stdout) as { findings: FindingLine[] };
+  const bad = findings.filter(({ isGood }) => !isGood);
+  expect(code).toBe(bad.length === 0 ? EXIT_OK : EXIT_FAILED);
+  return new Map(bad.map(({ subject, detail }) => [subject, detail]));
+}
+
+const at = (url: string): string[] => ["--regions", `eu=${url}`, "--policies", GOOD_POLICIES];
+
+it("finds nothing wrong with a region that works", async () => {
+  expect(await complaints(...at(region.nats.url))).toEqual(new Map());
+  const { stdout } = await examine(...at(region.nats.url));
+  expect(stdout).not.toContain("WRONG");
+});
+
+it("charges nothing and leaves no key", async () => {
+  const nats = await connect({ servers: region.nats.url });
+  const keys = async () => (await nats.request("parl.observe.region", "")).json<{ keys: number }>().keys;
+  await examine(...at(region.nats.url));
+  expect(await keys()).toBe(0);
+  await nats.close();
+});
+
+it("names what is wrong: a broken policy file, a server that is down, a number of shards that does not fit", async () => {
+  const wrong = await complaints("--regions", "eu=nats://127.0.0.1:9", "--policies", BAD_POLICIES);
+  expect([...wrong.keys()]).toEqual(["policies", "eu: nats"]);
+  expect(wrong.get("policies")).toContain("9 problems");
+  expect(wrong.get("eu: nats")).toContain("no NATS server answers at nats://127.0.0.1:9");
+  expect([...(await complaints(...at(region.nats.url), "--shards", "63")).keys()].join()).toContain("eu");
+});
+
+it("names a region without an actor, and a server without the mappings", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  const config = join(folder, "plain.conf");
+  await writeFile(config, "");
+  const [empty, plain] = await Promise.all([startNatsServer(), startNatsServer({ config })]);
+  onTestFinished(async () => {
+    await Promise.all([empty.stop(), plain.stop()]);
+    await rm(folder, { recursive: true });
+  });
+  expect([...(await complaints(...at(empty.url))).keys()].join()).toContain("eu");
+  expect((await complaints(...at(plain.url))).size).toBeGreaterThan(0);
+});
