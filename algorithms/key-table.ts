@@ -25,8 +25,11 @@ const LOAD_SHRINK = 0.3;
 /** Load right after shrinking: room for a quarter more keys before it grows again. */
 const LOAD_AFTER_SHRINK = 0.74;
 const SLOTS_MIN = 8;
-/** A walk over s slots ends within s/32 insertions, so the old array never gets 4 % fuller meanwhile. */
-const MOVED_SLOTS_PER_INSERT = 32;
+/**
+ * Some ten microseconds' worth. A walk over s slots ends within s/128 insertions: one table in thirty is
+ * holding two arrays at any time, and the old one does not get 1 % fuller meanwhile.
+ */
+const MOVED_SLOTS_PER_INSERT = 128;
 
 /** Who knows what the state words mean. */
 export interface Reaper {

@@ -49,7 +49,7 @@ await runCommand({
       about: "packed checks in a round; the other ways ask for fewer",
       fallback: "2_000_000",
     },
-    "in-flight": { value: "N", about: "packed checks under way at once", fallback: "4_096" },
+    "in-flight": { value: "N", about: "packed checks under way at once", fallback: "8_192" },
     rounds: { value: "N", about: "rounds, medians of which are reported", fallback: "5" },
     seed: { value: "N", about: "seed of the draws", fallback: "1" },
     json: { about: "print one line of JSON instead of the table" },

@@ -111,6 +111,19 @@ it("shrinks when it has emptied, in small steps, and keeps what is left", () => 
   expect(found.filter((value, i) => i % 10 === 0 && value === i + 1)).toHaveLength(hashes.length / 10);
 });
 
+it("steps over nobody when the sweep finds that entries have moved up since it last looked", () => {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1, keysExpected: 100 }, spy);
+  // One run from the first slot on.
+  for (let value = 1; value <= 10; value += 1) table.words[table.insert(1, value) + VALUE] = value;
+  spy.idle.add(6);
+  table.sweep(5);
+  const third = table.find(1, 3);
+  table.remove(table.words, third);
+  while (!table.sweep(5));
+  expect(spy.dropped).toEqual([3, 6]);
+});
+
 it("looks at no more slots than it was given, also where the table is empty", () => {
   const table = new KeyTable({ stateWords: 1, keysExpected: 10_000 }, new ReaperSpy());
   while (!table.sweep(1_000));
@@ -129,6 +142,15 @@ it("samples neighbours in hash order, from the key's own place onwards and round
     expect(sampled).toEqual([...ascending.slice(first), ...ascending.slice(0, first)].slice(0, most));
     expect(Math.abs(first - 500)).toBeLessThan(60);
   }
+});
+
+it("samples from the whole table while it is growing", () => {
+  const { table } = filled(1_000);
+  const random = new Prng(9);
+  while (!table.isResizing) table.insert(random.u32(), 0);
+  let sampled = 0;
+  table.sample(2 ** 31, Infinity, () => (sampled += 1));
+  expect(sampled).toBe(table.count);
 });
 
 it("gives every entry back to the reaper once when cleared, and its memory to the budget", () => {
