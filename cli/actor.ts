@@ -10,6 +10,7 @@ import type { ClusterSecret } from "../admission/admission.ts";
 import { encodeInboxLine } from "../actors/inbox-recording.ts";
 import { startActor, type ActorProcessOptions } from "../actors/main.ts";
 import { loadPolicyFile, watchPolicyFile } from "../actors/policy-file.ts";
+import { shown } from "../core/errors.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
@@ -79,6 +80,9 @@ export const actor: Command = {
 
   async run(argv, io) {
     const { flags } = parseFlags(argv, FLAGS, io.env);
+    if (!/^[a-z0-9-]{1,32}$/.test(flags.region)) {
+      throw new UsageError(`--region takes a name of [a-z0-9-], like eu, got ${shown(flags.region)}`);
+    }
     const policies = await loadPolicyFile(flags.policies);
     const recording =
       flags.record === undefined ? undefined : createWriteStream(flags.record, { flags: "wx" });

@@ -79,10 +79,10 @@ export const up: Command = {
       await requireFree(region.natsPort, "nats");
       await requireFree(region.httpPort, "http");
     }
-    const natsServer = locateNatsServer({ root: ROOT, env: io.env });
+    const natsServer = natsServerPath(io.env);
     const group = new ProcessGroup((line) => io.stderr.write(`${line}\n`));
     try {
-      await start(group, regions, { natsServer: natsServer.path, policies: flags.policies, io });
+      await start(group, regions, { natsServer, policies: flags.policies, io });
       if (!io.signal.aborted)
         io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
       await group.untilAborted(io.signal);
@@ -155,6 +155,15 @@ function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
 
 function portOf(flag: string, text: string): number {
   return wholeNumber(flag, text, 1, 65_000);
+}
+
+/** @throws ParlError PARL_UNAVAILABLE when there is none, or the one named is no good */
+function natsServerPath(env: CommandIo["env"]): string {
+  try {
+    return locateNatsServer({ root: ROOT, env }).path;
+  } catch (cause) {
+    throw new ParlError("PARL_UNAVAILABLE", (cause as Error).message, { field: "nats-server", cause });
+  }
 }
 
 function natsUrl(port: number): string {

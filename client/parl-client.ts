@@ -137,9 +137,7 @@ export class ParlClient implements CheckEvents {
         typeof onFailure === "function"
           ? onFailure({ request: check.request, error })
           : onFailure === "allow";
-      check.resolve(
-        typeof verdict === "boolean" ? blindResult(verdict, check.request.tier ?? "approximate") : verdict,
-      );
+      check.resolve(typeof verdict === "boolean" ? blindResult(verdict, check.tier) : verdict);
     } catch (mistake) {
       // Thrown further it would end the connection's reader and leave the frame's other checks hanging.
       check.reject(mistake as Error);
@@ -149,7 +147,7 @@ export class ParlClient implements CheckEvents {
   #ask(kind: FrameKind, request: CheckRequest): Promise<CheckResult> {
     return new Promise((resolve, reject) => {
       // What throws here rejects the promise.
-      const { cost = 1, tier = "approximate" } = request;
+      const { key = "", user = "", id = "", cost = 1, tier = "approximate" } = request;
       if (!TIERS.includes(tier)) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
       if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
         throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
@@ -164,6 +162,11 @@ export class ParlClient implements CheckEvents {
       const check: PendingCheck = {
         kind,
         request,
+        key,
+        user,
+        id,
+        cost,
+        tier,
         lane,
         deadlineMs,
         shard,

@@ -1,4 +1,5 @@
 /** A check on its way, with the promise that waits for it. */
+import type { Tier } from "../core/decision.ts";
 import type { ParlError } from "../core/errors.ts";
 import type { FrameKind } from "../core/packed-request.ts";
 import type { CheckRequest, CheckResult } from "./check.ts";
@@ -13,7 +14,13 @@ export interface TenantLane {
 /** Kept small: a busy client has tens of thousands of these under way. */
 export interface PendingCheck {
   readonly kind: FrameKind;
+  /** The caller's object, which may have changed meanwhile: only shown to `onFailure`. */
   readonly request: CheckRequest;
+  readonly key: string;
+  readonly user: string;
+  readonly id: string;
+  readonly cost: number;
+  readonly tier: Tier;
   readonly lane: TenantLane;
   /** Monotonic milliseconds after which nobody waits any more. */
   readonly deadlineMs: number;

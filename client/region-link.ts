@@ -99,7 +99,6 @@ export class RegionLink {
   }
 
   add(check: PendingCheck): void {
-    const { request } = check;
     const batch = this.#batchFor(check);
     if (!batch.writer.hasRoom || batch.checks.length === this.#checksPerMessageMax) this.#send(batch);
     if (!batch.isOpen) {
@@ -108,7 +107,7 @@ export class RegionLink {
     }
     this.#packed += 1;
     this.#scheduleTickEnd();
-    const { key = "", user = "", id = "", cost = 1, tier = "approximate" } = request;
+    const { key, user, id, cost, tier } = check;
     batch.writer.add(tier, cost, tokenOf(key), tokenOf(user), tokenOf(id));
     batch.checks.push(check);
   }
@@ -236,8 +235,7 @@ export class RegionLink {
       }
       reader.select(index);
       if (reader.kind === "decision") {
-        const tier = check.request.tier ?? "approximate";
-        this.#events.decided(check, new ShardDecision(reader, index, tier, facts));
+        this.#events.decided(check, new ShardDecision(reader, index, check.tier, facts));
       } else if (reader.kind === "moved") {
         this.#follow(check, reader.shard);
       } else {

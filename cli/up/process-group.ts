@@ -64,7 +64,7 @@ export class ProcessGroup {
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const { child } of this.#running.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
       const gone = once(child, "exit");
       child.kill("SIGTERM");
       const force = setTimeout(() => child.kill("SIGKILL"), LEAVE_WITHIN_MS);
@@ -82,20 +82,24 @@ export class ProcessGroup {
   }
 
   #watch(running: Running): void {
-    const { part, supervisor, child } = running;
+    const { part, child } = running;
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       // A server's own log lines would drown what matters; ours are few.
       const isOurs = part.path === process.execPath;
       createInterface({ input: stream }).on("line", (line) => isOurs && this.#say(line));
     }
-    child.once("exit", (code, signal) => {
-      if (this.#isStopping) return;
-      const delayMs =
-        supervisor.delayAfterCrashUs(micros(Math.floor(performance.now() * US_PER_MS))) / US_PER_MS;
-      this.#say(`${part.title} ended (${signal ?? `exit code ${code}`}); starting it again in ${delayMs} ms`);
-      setTimeout(() => this.#restart(running), delayMs);
-    });
+    child.once("exit", (code, signal) => this.#onEnd(running, signal ?? `exit code ${code}`));
+    // A binary that has gone never ran: there is no exit to wait for.
+    child.once("error", (error) => child.pid === undefined && this.#onEnd(running, error.message));
+  }
+
+  #onEnd(running: Running, how: string): void {
+    if (this.#isStopping) return;
+    const nowUs = micros(Math.floor(performance.now() * US_PER_MS));
+    const delayMs = running.supervisor.delayAfterCrashUs(nowUs) / US_PER_MS;
+    this.#say(`${running.part.title} ended (${how}); starting it again in ${delayMs} ms`);
+    setTimeout(() => this.#restart(running), delayMs);
   }
 
   #restart(running: Running): void {

@@ -7,11 +7,12 @@ import type { PolicyDocument } from "../../admission/policy.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { PackedReplyReader } from "../../core/packed-reply.ts";
 import { micros } from "../../core/units.ts";
+import { answersRead } from "../core/reply-answers.ts";
 
 export const SHARDS = 64;
 /** A moment in 2023, in the middle of any window up to a day. */
 export const NOW_US = 1_700_000_000_000_000;
-export const EPOCH = 7;
+const EPOCH = 7;
 
 const FACTS = {
   mailboxDepth: 0,
@@ -86,7 +87,7 @@ export class LoneShardActor implements Outbox {
 
 const utf8 = new TextEncoder();
 
-export function jsonOf(payload: Uint8Array): unknown {
+function jsonOf(payload: Uint8Array): unknown {
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
 }
 
@@ -94,12 +95,5 @@ export function jsonOf(payload: Uint8Array): unknown {
 export function itemsOf(payload: Uint8Array): Record<string, unknown>[] {
   const reader = new PackedReplyReader();
   reader.open(payload);
-  return Array.from({ length: reader.count }, (_, index) => {
-    reader.select(index);
-    const { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs, errorCode, shard } =
-      reader;
-    if (kind === "moved") return { kind, shard };
-    if (kind === "error") return { kind, errorCode, text, waitUs };
-    return { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs };
-  });
+  return answersRead(reader);
 }

@@ -109,10 +109,12 @@ const BAD: readonly (readonly [string, string, string | Uint8Array, object])[] =
   ["a key that is a wildcard", "parl.check.acme.*", "", wrong("key")],
   ["a key that is all wildcards", "parl.check.acme.>", "", wrong("key")],
   ["a key with NUL", "parl.check.acme.a\0b", "", wrong("key")],
+  ["a key of 5 KB", `parl.check.acme.${"k".repeat(5_000)}`, "", wrong("key")],
   ["the key __proto__", "parl.check.acme.__proto__", "", wrong("key")],
   ["a key of ours", "parl.check.acme._org", "", wrong("key")],
   ["a tenant that is a wildcard", "parl.check.*.a", "", wrong("tenant")],
   ["a tenant with NUL", "parl.check.ac\0me.a", "", wrong("tenant")],
+  ["a tenant of 5 KB", `parl.check.${"t".repeat(5_000)}.a`, "", wrong("tenant")],
   ["the tenant __proto__", "parl.check.__proto__.a", "", wrong("tenant")],
   ["a verb we have not got", "parl.observe.nothing", "", wrong("subject")],
   [

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { KeyTable } from "../../algorithms/key-table.ts";
+import { Prng } from "../../core/prng.ts";
 import { hashSets, type Hash } from "./hashes.ts";
 import { ReaperSpy, VALUE } from "./reaper-spy.ts";
 
@@ -10,40 +11,61 @@ interface Step {
 }
 
 /** Mostly insertions, so that tables grow. */
-const steps: fc.Arbitrary<Step[]> = fc.array(
+const histories: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     kind: fc.oneof(
       { weight: 60, arbitrary: fc.constant("insert" as const) },
       { weight: 30, arbitrary: fc.constantFrom("remove" as const, "idle" as const, "sweep" as const) },
       { weight: 5, arbitrary: fc.constant("touch" as const) },
     ),
-    which: fc.nat({ max: 119 }),
+    which: fc.nat({ max: 239 }),
   }),
   { maxLength: 300, size: "max" },
 );
 
-const sizes = fc.record({
+interface Size {
+  readonly stateWords: number;
+  readonly keysExpected: number;
+  readonly stagger: number;
+  /** Keys there are before the history begins. Where there are any, the table has just begun to grow then. */
+  readonly crowd: number;
+}
+
+const sizes: fc.Arbitrary<Size> = fc.record({
   stateWords: fc.integer({ min: 1, max: 3 }),
   keysExpected: fc.constantFrom(0, 0, 40, 500),
   stagger: fc.constantFrom(0, 0.5, 1),
+  crowd: fc.constantFrom(0, 0, 1_000, 4_000),
 });
+
+/** A low half that no other key of these histories has. */
+const CROWD_LOW = 9;
 
 /** A table and the plain Map it must agree with. Entries are numbered; a number is an entry's state. */
 class Pair {
   readonly spy = new ReaperSpy();
   readonly table: KeyTable;
+  /** The keys that the history is about. */
   readonly #hashes: readonly Hash[];
-  readonly #model = new Map<number, Hash>();
-  #valueNext = 1;
+  readonly #model = new Map<Hash, number>();
+  /** The key of every number ever given. */
+  readonly #hashOf: Hash[] = [{ high: 0, low: 0 }];
   /** Entries that have been idle since the sweep last finished a round. */
   #overdue = new Set<number>();
 
-  constructor(
-    options: { stateWords: number; keysExpected: number; stagger: number },
-    hashes: readonly Hash[],
-  ) {
-    this.table = new KeyTable(options, this.spy);
-    this.#hashes = hashes;
+  constructor(size: Size, hashes: readonly Hash[]) {
+    this.table = new KeyTable(size, this.spy);
+    const random = new Prng(size.crowd);
+    const crowd: Hash[] = [];
+    while (crowd.length < size.crowd || (size.crowd > 0 && !this.table.isResizing)) {
+      // Every fourth follows the fourth before it: a run of neighbours that a walk will stop in.
+      const high = crowd.length % 4 === 0 ? 2 ** 31 + crowd.length / 4 : random.u32();
+      const hash = { high, low: CROWD_LOW };
+      if (this.table.find(hash.high, hash.low) >= 0) continue;
+      crowd.push(hash);
+      this.#insert(hash);
+    }
+    this.#hashes = [...hashes, ...crowd.slice(0, hashes.length)];
   }
 
   take({ kind, which }: Step): void {
@@ -59,61 +81,67 @@ class Pair {
     else if (kind === "touch" && at >= 0) {
       spy.idle.delete(value);
       this.#overdue.delete(value);
-    } else if (kind === "sweep") this.#sweep(which < 100 ? which % 10 : Infinity);
+    } else if (kind === "sweep") this.#sweep(which < 200 ? which % 10 : Infinity);
     for (const dropped of spy.dropped.splice(0)) {
-      expect(spy.idle.has(dropped) && this.#model.delete(dropped)).toBe(true);
+      expect(spy.idle.has(dropped) && this.#model.delete(this.#hashOf[dropped] as Hash)).toBe(true);
     }
   }
 
-  /** What the table says about every key there is, and what it should say. */
+  /** What the table says about the keys of the history, and what it should say. */
   compare(): void {
-    const { table } = this;
-    const byHash = new Map([...this.#model].map(([value, hash]) => [hash, value]));
-    const found = this.#hashes.map(({ high, low }) => {
-      const at = table.find(high, low);
-      return at < 0 ? undefined : table.words[at + VALUE];
-    });
-    expect(found).toEqual(this.#hashes.map((hash) => byHash.get(hash)));
+    const found = this.#hashes.map((hash) => this.#valueOf(hash)).join(" ");
+    expect(found).toBe(this.#hashes.map((hash) => this.#model.get(hash)).join(" "));
+    expect(this.table.count).toBe(this.#model.size);
+  }
 
+  /** The same about every key, and what it shows a visitor. */
+  compareAll(): void {
     const visited: number[] = [];
     const highs: number[] = [];
-    table.forEach((words, at) => {
+    this.table.forEach((words, at) => {
       highs.push(words[at] as number);
       visited.push(words[at + VALUE] as number);
     });
-    expect(visited.toSorted((a, b) => a - b)).toEqual([...this.#model.keys()].toSorted((a, b) => a - b));
+    const values = [...this.#model.values()];
+    expect([...this.#model.keys()].map((hash) => this.#valueOf(hash))).toEqual(values);
+    expect(visited.toSorted((a, b) => a - b)).toEqual(values.toSorted((a, b) => a - b));
     expect(highs).toEqual(highs.toSorted((a, b) => a - b));
-    expect(table.count).toBe(this.#model.size);
+  }
+
+  #valueOf({ high, low }: Hash): number | undefined {
+    const at = this.table.find(high, low);
+    return at < 0 ? undefined : this.table.words[at + VALUE];
   }
 
   #insert(hash: Hash): void {
     const at = this.table.insert(hash.high, hash.low);
     const { words } = this.table;
-    expect(words[at + VALUE]).toBe(0);
-    words[at + VALUE] = this.#valueNext;
-    this.#model.set(this.#valueNext, hash);
-    this.#valueNext += 1;
+    if (words[at + VALUE] !== 0) throw new Error("a new slot holds somebody's state");
+    words[at + VALUE] = this.#hashOf.length;
+    this.#model.set(hash, this.#hashOf.length);
+    this.#hashOf.push(hash);
   }
 
   #sweep(slots: number): void {
-    const isRoundOver = this.table.sweep(slots);
-    if (!isRoundOver) return;
+    if (!this.table.sweep(slots)) return;
     const gone = new Set(this.spy.dropped);
-    const left = [...this.#overdue].filter((value) => this.#model.has(value) && !gone.has(value));
-    expect(left).toEqual([]);
-    this.#overdue = new Set([...this.spy.idle].filter((value) => this.#model.has(value) && !gone.has(value)));
+    const isHere = (value: number): boolean =>
+      !gone.has(value) && this.#model.get(this.#hashOf[value] as Hash) === value;
+    expect([...this.#overdue].filter(isHere)).toEqual([]);
+    this.#overdue = new Set([...this.spy.idle].filter(isHere));
   }
 }
 
 it("is a plain Map that drops only idle entries, and every idle one within two rounds of sweeping", () => {
   fc.assert(
-    fc.property(sizes, hashSets, steps, (options, hashes, history) => {
-      const pair = new Pair(options, hashes);
-      for (const step of history) {
+    fc.property(sizes, hashSets, histories, (size, hashes, steps) => {
+      const pair = new Pair(size, hashes);
+      for (const step of steps) {
         pair.take(step);
         pair.compare();
       }
+      pair.compareAll();
     }),
-    { numRuns: 120 },
+    { numRuns: 300 },
   );
 });

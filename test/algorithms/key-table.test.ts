@@ -5,7 +5,8 @@ import { SlotArray } from "../../algorithms/slot-array.ts";
 import { Prng } from "../../core/prng.ts";
 import { ReaperSpy, VALUE } from "./reaper-spy.ts";
 
-const MOVED_SLOTS_PER_INSERT = 32;
+/** Some ten microseconds' worth of moving. */
+const MOVED_SLOTS_PER_INSERT = 128;
 const KEYS = 30_000;
 
 interface Filled {

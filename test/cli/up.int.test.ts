@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { expect, it, onTestFinished } from "vitest";
 import { freePort, ParlChild, runParl } from "./child.ts";
@@ -54,4 +57,22 @@ it("says all that is wrong with the policy file, and starts nothing", async () =
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr.split("\n").length).toBe(1 + 9 + 1);
   expect(stderr).toContain("limits.yaml has 9 problems");
+});
+
+it.each([
+  ["nowhere", undefined, "does not run"],
+  ["too old", "nats-server: v2.9.10", "is 2.9.10, older than 2.12.0"],
+])("says in one line that the nats-server it shall start is %s", async (_, banner, problem) => {
+  const { flags } = await portFlags();
+  const folder = await mkdtemp(join(tmpdir(), "parl-up-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, "nats-server");
+  if (banner !== undefined) {
+    await writeFile(path, `#!/bin/sh\necho "${banner}"\n`);
+    await chmod(path, 0o755);
+  }
+  const { code, stdout, stderr } = await runParl(["up", ...flags], { PARL_NATS_SERVER: path });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^parl up: [^\n]*\n$/);
+  expect(stderr).toContain(`${path} ${problem}`);
 });

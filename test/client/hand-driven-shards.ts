@@ -52,7 +52,7 @@ export class HandDrivenShards {
 }
 
 /** A reply that allows every check of a frame. */
-export function allowingReply(count: number): Uint8Array {
+function allowingReply(count: number): Uint8Array {
   const writer = new PackedReplyWriter();
   writer.begin(1, 2, 3);
   for (let item = 0; item < count; item += 1) {

@@ -6,6 +6,8 @@ import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts"
 import { startRegion, type TestRegion } from "../harness/region.ts";
 import { allow, HandDrivenShards, type ReceivedFrame } from "./hand-driven-shards.ts";
 
+/** For what takes other processes a moment. */
+const WAIT = { timeout: 8_000, interval: 10 };
 const ALL_FRAMES = "parl.shard.*.pack.*";
 
 let nats: TestNatsServer;
@@ -168,7 +170,7 @@ describe("a client of two regions", () => {
     const home = await connectParl({ regions: [eu.address, us.address], deadlineMs: 5_000 });
     expect(await home.check({ key: "a" })).toMatchObject({ region: "eu", remaining: 9, blind: false });
     const away = await connectParl({ regions: [empty, us.address], deadlineMs: 5_000 });
-    await expect.poll(() => away.usableRegions()).toEqual(["empty", "us"]);
+    await expect.poll(() => away.usableRegions(), WAIT).toEqual(["empty", "us"]);
     expect(await away.check({ key: "a" })).toMatchObject({ region: "us", remaining: 9, blind: false });
     await Promise.all([home.close(), away.close()]);
   });
@@ -177,7 +179,7 @@ describe("a client of two regions", () => {
     const shards = await HandDrivenShards.on(nats.url);
     const silent = { name: "silent", servers: [nats.url] };
     const parl = await connectParl({ regions: [silent, us.address], deadlineMs: 100 });
-    await expect.poll(() => parl.usableRegions()).toEqual(["silent", "us"]);
+    await expect.poll(() => parl.usableRegions(), WAIT).toEqual(["silent", "us"]);
     await expect(parl.check({ key: "lost", cost: 3 })).rejects.toMatchObject({
       code: "PARL_DEADLINE_EXCEEDED",
     });
@@ -185,6 +187,22 @@ describe("a client of two regions", () => {
     const next = await connectParl({ regions: [us.address] });
     expect(await next.check({ key: "lost", cost: 0 })).toMatchObject({ remaining: 10 });
     await Promise.all([parl.close(), next.close(), shards.close()]);
+  });
+
+  it("does not repeat a check elsewhere that was under way when its region was killed", async () => {
+    const doomed = await startNatsServer();
+    const shards = await HandDrivenShards.on(doomed.url);
+    const regions = [{ name: "doomed", servers: [doomed.url] }, us.address];
+    const parl = await connectParl({ regions, deadlineMs: 20_000 });
+    await expect.poll(() => parl.usableRegions(), WAIT).toEqual(["doomed", "us"]);
+    const unknown = expect(parl.check({ key: "cut off", cost: 3 })).rejects.toMatchObject({
+      code: "PARL_DEADLINE_EXCEEDED",
+    });
+    await shards.untilFrames(1);
+    await doomed.kill();
+    await unknown;
+    expect(await parl.check({ key: "cut off", cost: 0 })).toMatchObject({ region: "us", remaining: 10 });
+    await Promise.all([parl.close(), shards.close(), doomed.stop()]);
   });
 
   it("charges a check with an id once, however often it is asked", async () => {
@@ -210,7 +228,7 @@ describe("a client of two regions", () => {
     await expect(lost).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
     const parl = await connectParl({ regions: [eu.address] });
     const left = async () => (await parl.check({ key: "retried", cost: 0 })).remaining;
-    await expect.poll(left).toBe(6);
+    await expect.poll(left, WAIT).toBe(6);
     expect(await parl.check(request)).toMatchObject({ remaining: 6 });
     expect(await left()).toBe(6);
     await parl.close();
@@ -219,22 +237,22 @@ describe("a client of two regions", () => {
   it("goes to the next region when its own is killed, back when it returns, and joins one that starts late", async () => {
     const home = await startRegion({ name: "home", policies: POLICIES });
     const parl = await connectParl({ regions: [home.address, us.address], deadlineMs: 2_000 });
-    await expect.poll(() => parl.usableRegions()).toEqual(["home", "us"]);
+    await expect.poll(() => parl.usableRegions(), WAIT).toEqual(["home", "us"]);
     expect(await parl.check({ key: "b" })).toMatchObject({ region: "home" });
     await home.nats.kill();
-    await expect.poll(() => parl.usableRegions()).toEqual(["us"]);
+    await expect.poll(() => parl.usableRegions(), WAIT).toEqual(["us"]);
     expect(await parl.check({ key: "b" })).toMatchObject({ region: "us", blind: false });
     // One that knows the region only as a dead one.
     const late = await connectParl({ regions: [home.address, us.address], deadlineMs: 2_000 });
     expect(await late.check({ key: "b" })).toMatchObject({ region: "us" });
     const again = await startNatsServer({ port: home.nats.port });
     for (const each of [parl, late]) {
-      await expect.poll(() => each.usableRegions(), { timeout: 5_000 }).toEqual(["home", "us"]);
+      await expect.poll(() => each.usableRegions(), WAIT).toEqual(["home", "us"]);
       const region = async () => (await each.check({ key: "b" })).region;
-      await expect.poll(region, { timeout: 5_000 }).toBe("home");
+      await expect.poll(region, WAIT).toBe("home");
     }
     await Promise.all([parl.close(), late.close(), home.actor.drain()]);
-    await again.stop();
+    await Promise.all([again.stop(), home.nats.stop()]);
   });
 
   it("says which region does not answer, when none does", async () => {

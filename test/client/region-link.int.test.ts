@@ -83,6 +83,7 @@ describe("the way to a region", () => {
     const patient = parl.check({ key: "alice", deadlineMs: 5_000 });
     await expect(hasty).rejects.toMatchObject({ code: "PARL_DEADLINE_EXCEEDED" });
     expect(parl.inFlight).toBe(1);
+    await shards.untilFrames(1);
     expect(shards.frames.map(({ count }) => count)).toEqual([2]);
     allow(shards.frames[0]!);
     expect(await patient).toMatchObject({ allowed: true, blind: false });
@@ -142,14 +143,14 @@ describe("the way to a region", () => {
   it("leaves a region alone that lets message after message go unanswered, and tries it again", async () => {
     await connectClient();
     for (let i = 0; i < 3; i += 1) {
-      await expect(parl.check({ key: "alice", deadlineMs: 150 })).rejects.toMatchObject({
+      await expect(parl.check({ key: "alice", deadlineMs: 300 })).rejects.toMatchObject({
         code: "PARL_DEADLINE_EXCEEDED",
       });
     }
     expect(parl.usableRegions()).toEqual([]);
     await expect(parl.check({ key: "alice" })).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
     shards.onFrame = allow;
-    await expect.poll(() => parl.usableRegions(), { timeout: 3_000 }).toEqual(["eu"]);
+    await expect.poll(() => parl.usableRegions(), { timeout: 8_000 }).toEqual(["eu"]);
     expect(await parl.check({ key: "alice" })).toMatchObject({ allowed: true });
   });
 
@@ -168,8 +169,8 @@ describe("the way to a region", () => {
       await ask(0, 5_000);
       const before = bufferBytes();
       for (let round = 1; round <= 4; round += 1) await ask(round * 5_000, 5_000);
-      // A buffer of half a KiB for each of 20,000 tenants would be 10 MiB.
-      expect(bufferBytes() - before).toBeLessThan(6 * 2 ** 20);
+      // A buffer of half a KiB for each of 25,000 tenants would be 12 MiB. Freeing takes the collector a moment.
+      await expect.poll(() => bufferBytes() - before, { timeout: 8_000 }).toBeLessThan(6 * 2 ** 20);
     },
   );
 });

@@ -9,7 +9,11 @@ import { answersRead } from "./reply-answers.ts";
 
 const uint32 = fc.nat(2 ** 32 - 1);
 const micros = fc.oneof(fc.maxSafeNat(), fc.constant(Infinity));
-const texts = fc.oneof(fc.constant(null), fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }));
+/** Some of them come back in message after message, as policy names do. */
+const texts = fc.oneof(
+  fc.constantFrom(null, "per-key", "per-org"),
+  fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }),
+);
 const decisions = fc.record({
   kind: fc.constant("decision" as const),
   outcome: fc.constantFrom(...OUTCOMES),

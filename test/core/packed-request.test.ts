@@ -78,6 +78,10 @@ describe("a packed request", () => {
     );
   });
 
+  it("says where it is cut off", () => {
+    expect(() => opened(requestFrame(ITEMS).subarray(0, 20))).toThrow("ends within item 0 of 3");
+  });
+
   it.each<[string, Partial<RequestItem>]>([
     ["tokens", { cost: COST_MAX + 1 }],
     ["key", { key: "a.b" }],

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ParlError } from "../../core/errors.ts";
 import { encodeJson, errorBody, jsonMillis, JSON_BYTES_MAX, parseJsonRequest } from "../../core/wire-json.ts";
 
@@ -38,6 +38,16 @@ describe("a JSON request", () => {
       tier: "approximate",
       id: "",
     });
+  });
+
+  it("says only what stands in it, not what all objects have", () => {
+    const ours = { value: 7, configurable: true };
+    const everyObject: object = Object.prototype;
+    Object.defineProperties(everyObject, { tokens: ours, userId: ours });
+    onTestFinished(() => {
+      for (const name of ["tokens", "userId"]) Reflect.deleteProperty(everyObject, name);
+    });
+    expect(parse("{}")).toMatchObject({ cost: 1, user: "" });
   });
 
   it.each([
