@@ -16,7 +16,7 @@ const highs = fc.oneof(
 );
 
 /** What a table tells keys apart by: 0 marks an empty slot and is kept as 1, and 16 bits of `low` are stored. */
-export function identity({ high, low }: Hash): string {
+function identity({ high, low }: Hash): string {
   return `${Math.max(1, high)}/${low % 2 ** 16}`;
 }
 

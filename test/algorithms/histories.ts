@@ -10,7 +10,7 @@ import { micros, US_PER_S } from "../../core/units.ts";
 /** A moment in 2023; far enough from zero for any window. */
 export const START_US = 1_700_000_000 * US_PER_S;
 
-export interface Step {
+interface Step {
   readonly kind: "decide" | "charge";
   readonly key: number;
   readonly cost: number;

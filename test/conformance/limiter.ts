@@ -17,7 +17,7 @@ import { DEBT_WAIT_MS, ROWS, type Row } from "./limiter-rows.ts";
 
 type Answer = Omit<Verdict, "copyFrom">;
 
-export interface LimiterUnderTest {
+interface LimiterUnderTest {
   /** Evaluates, and charges if allowed. The answer must not change later. */
   decide(key: string, cost: number, nowUs: number): Answer | Promise<Answer>;
   /** Charges usage that already happened. */
