@@ -58,14 +58,14 @@ class Pair {
     const random = new Prng(size.crowd);
     const crowd: Hash[] = [];
     while (crowd.length < size.crowd || (size.crowd > 0 && !this.table.isResizing)) {
-      // Every fourth follows the fourth before it: a run of neighbours that a walk will stop in.
-      const high = crowd.length % 4 === 0 ? 2 ** 31 + crowd.length / 4 : random.u32();
+      // Every tenth follows the tenth before it: a run of neighbours that a walk will stop in.
+      const high = crowd.length % 10 === 0 ? 2 ** 31 + crowd.length / 10 : random.u32();
       const hash = { high, low: CROWD_LOW };
       if (this.table.find(hash.high, hash.low) >= 0) continue;
       crowd.push(hash);
       this.#insert(hash);
     }
-    this.#hashes = [...hashes, ...crowd.slice(0, hashes.length)];
+    this.#hashes = [...hashes, ...crowd.filter((_, i) => i % 10 < 2).slice(0, hashes.length)];
   }
 
   take({ kind, which }: Step): void {
