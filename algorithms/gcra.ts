@@ -44,7 +44,8 @@ export class Gcra implements Algorithm {
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const tat = this.#tat;
-    const debt = this.debtTicks(words, at, nowUs);
+    const ahead = tat.ticksAhead(words, at, nowUs);
+    const debt = ahead > 0 ? ahead : 0;
     const room = this.#capacityTicks - debt - cost * tat.num;
     verdict.limit = this.#limit;
     verdict.delayUs = 0;
@@ -52,15 +53,15 @@ export class Gcra implements Algorithm {
     if (room >= 0) {
       verdict.outcome = "allowed";
       verdict.remaining = Math.floor(room / tat.num);
-      verdict.resetAfterUs = tat.ceilUs(debt + cost * tat.num);
+      verdict.resetAfterUs = Math.ceil((debt + cost * tat.num) / tat.den);
       return;
     }
     const isPossible = cost <= this.capacity;
     // A peek at a key in debt beyond its burst is no refusal.
     verdict.outcome = cost === 0 ? "allowed" : isPossible ? "denied" : "unsatisfiable";
-    verdict.retryAfterUs = cost === 0 ? 0 : isPossible ? tat.ceilUs(-room) : Infinity;
+    verdict.retryAfterUs = cost === 0 ? 0 : isPossible ? Math.ceil(-room / tat.den) : Infinity;
     verdict.remaining = Math.max(0, Math.floor((this.#capacityTicks - debt) / tat.num));
-    verdict.resetAfterUs = tat.ceilUs(debt);
+    verdict.resetAfterUs = Math.ceil(debt / tat.den);
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {

@@ -10,7 +10,10 @@ import { NamedLimiter, verdictLine } from "./named-limiter.ts";
 const LATEST_US = 2 ** 52;
 const SLOTS_AT_A_TIME = 7;
 
-/** Silences around the places where stored times wrap: eighths of the modulus, and 2^15 and 2^16 windows. */
+/**
+ * Silences around the places where stored times wrap, in eighths of `staleAfterUs`: 8 of them are nearly 2^15
+ * windows or a quarter of a moment's modulus, 16 and 32 the places where the two come round.
+ */
 function longSilences(params: AlgorithmParams): fc.Arbitrary<Gap> {
   const { staleAfterUs } = createAlgorithm(params);
   const eighthUs = staleAfterUs === Infinity ? params.windowUs : Math.floor(staleAfterUs / 8);
