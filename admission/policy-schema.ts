@@ -7,8 +7,9 @@
  */
 import { z } from "zod";
 import { ALGORITHMS, type AlgorithmName } from "../algorithms/algorithm.ts";
-import { BURST_WORTH_MAX_US } from "../algorithms/modular-time.ts";
+import { createAlgorithm } from "../algorithms/registry.ts";
 import { DIMENSIONS } from "../core/decision.ts";
+import { ParlError } from "../core/errors.ts";
 import { encodeId } from "../core/id.ts";
 import { US_PER_MS, type Micros } from "../core/units.ts";
 import { parseDuration } from "./duration.ts";
@@ -145,20 +146,27 @@ function checkTogether(policy: PolicyFields, context: z.RefinementCtx): void {
       "leave it out, or choose conservative-window",
     );
   }
-  if (!hasBurst || !areSound("limit", "window", "burst")) return;
-  if (checkExact(policy, context)) checkWorth(policy, context);
+  if (!areSound("limit", "window", "burst", "subWindows")) return;
+  if (!hasBurst || checkExact(policy, context)) checkPossible(policy, context);
 }
 
-/** The algorithms keep a full bucket's worth of time in few bits (algorithms/modular-time.ts). */
-function checkWorth({ limit, window, burst }: PolicyFields, context: z.RefinementCtx): void {
-  if (burst === undefined || limit === 0 || burst * window <= BURST_WORTH_MAX_US * limit) return;
-  const burstMax = Math.floor((BURST_WORTH_MAX_US / window) * limit);
-  addProblem(
-    context,
-    ["burst"],
-    "is worth more than 400 days of its rate",
-    `set burst to at most ${burstMax}`,
-  );
+/** Whatever else the algorithm will not do, asked of the algorithm itself. */
+function checkPossible(
+  { algorithm, limit, window, burst, subWindows }: PolicyFields,
+  context: z.RefinementCtx,
+): void {
+  try {
+    createAlgorithm({
+      algorithm,
+      limit,
+      windowUs: window,
+      ...(burst !== undefined && { burst }),
+      ...(subWindows !== undefined && { subWindows }),
+    });
+  } catch (error) {
+    if (!(error instanceof ParlError)) throw error;
+    addProblem(context, [error.field ?? "algorithm"], "asks for what the algorithm cannot do", error.message);
+  }
 }
 
 /**

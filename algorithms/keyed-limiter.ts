@@ -38,7 +38,7 @@ export interface KeyedLimiterOptions {
 export class KeyedLimiter implements Reaper {
   /** Keys dropped although they were not idle: limits forgotten for lack of memory. */
   evictedLive = 0;
-  /** New keys that had to share the overflow bucket. */
+  /** Checks and reports of new keys that went to the shared overflow bucket. */
   overflowed = 0;
 
   #algorithm: Algorithm;

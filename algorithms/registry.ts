@@ -1,15 +1,18 @@
 /** From what a policy says to the algorithm that does it. */
 import { invalidArgument } from "../core/errors.ts";
-import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import type { Algorithm, AlgorithmName, AlgorithmParams } from "./algorithm.ts";
 import { ConservativeWindow } from "./conservative-window.ts";
 import { FixedWindow } from "./fixed-window.ts";
 import { Gcra } from "./gcra.ts";
 import { LeakyBucket } from "./leaky-bucket.ts";
 import { LeakyQueue } from "./leaky-queue.ts";
-import { BURST_WORTH_MAX_US } from "./modular-time.ts";
+import { BURST_WORTH_MAX_US, MomentField } from "./modular-time.ts";
 import { SlidingLog } from "./sliding-log.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 import { TokenBucket } from "./token-bucket.ts";
+
+/** The algorithms that keep moments at a rate. */
+const BUCKETS: ReadonlySet<AlgorithmName> = new Set(["token-bucket", "leaky-bucket", "leaky-queue", "gcra"]);
 
 /** Limits and costs are at most this, so that 32-bit counts and exact products hold. */
 export const UNITS_MAX = 2 ** 31 - 1;
@@ -63,13 +66,24 @@ function validate(params: AlgorithmParams): void {
   checkRange("windowUs", windowUs, WINDOW_MIN_US, WINDOW_MAX_US);
   if (params.burst !== undefined) checkRange("burst", params.burst, 1, UNITS_MAX);
   if (subWindows !== undefined) checkRange("subWindows", subWindows, 1, 64);
-  if (limit > 0 && ((params.burst ?? limit) * windowUs) / limit > BURST_WORTH_MAX_US) {
+  if (!BUCKETS.has(params.algorithm) || limit === 0) return;
+  if (((params.burst ?? limit) * windowUs) / limit > BURST_WORTH_MAX_US) {
     throw invalidArgument(
       "burst",
       "worth at most 400 days of its rate (burst × window / limit)",
       params.burst,
     );
   }
+  checkRate(params);
+}
+
+/** Rounding may take at most this share of a rate; only rates of thousands of units a microsecond lose more. */
+const RATE_LOSS_MAX = 0.01;
+
+function checkRate({ limit, windowUs, burst }: AlgorithmParams): void {
+  const { num, den } = new MomentField(limit, windowUs, burst ?? limit);
+  if (num * limit <= (1 + RATE_LOSS_MAX) * den * windowUs) return;
+  throw invalidArgument("limit", "a rate that can be kept to 1 % (lower it, or the burst)", limit);
 }
 
 function checkRange(field: string, value: number, min: number, max: number): void {

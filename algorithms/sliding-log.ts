@@ -5,7 +5,7 @@
  *        ├────── W ────────┤ now
  *
  * Never more than L in any span of W, never a needless denial. State grows with the limit: one event per
- * admitted moment, 12 bytes each and up to twice that (event-arena.ts), where the others keep a few words.
+ * admitted moment, 12 bytes each and up to four times that while rings double (event-arena.ts), where the others keep a few words.
  * Units admitted in the same microsecond share an event.
  *
  * State per key: a 32-bit handle into the arena. Cost per decision: amortised O(1), a refusal reads as many
