@@ -44,7 +44,7 @@ export interface ParlClientOptions {
   readonly shards?: number;
 }
 
-/** Connects to the first region that answers and goes on trying the others. @throws ParlError when none does */
+/** Connects to the home region, or to any that answers when home does not, and goes on trying the others. @throws ParlError when none does */
 export async function connectParl(options: ParlClientOptions): Promise<ParlClient> {
   if (options.regions.length === 0) throw invalidArgument("regions", "at least one region", options.regions);
   const client = new ParlClient(options);
@@ -79,6 +79,8 @@ export class ParlClient implements CheckEvents {
     this.#shards = options.shards ?? SHARDS_DEFAULT;
     this.#links = options.regions.map(() => undefined);
     this.#connecting = options.regions.map((_, position) => this.#connect(position));
+    // Whoever awaits `connected` hears of a failure; a region that stays down is tried again by itself.
+    for (const attempt of this.#connecting) attempt.catch(() => undefined);
   }
 
   get inFlight(): number {
@@ -88,7 +90,8 @@ export class ParlClient implements CheckEvents {
   /** Resolves when one region is connected; closes and rejects when none can be. */
   async connected(): Promise<void> {
     try {
-      await Promise.any(this.#connecting);
+      // Home first, so that the first check is asked there; any other when home cannot be had.
+      await this.#connecting[0]?.catch(() => Promise.any(this.#connecting));
     } catch (error) {
       await this.close();
       throw (error as AggregateError).errors[0];
