@@ -14,6 +14,7 @@ import { shown } from "../core/errors.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
+import { POLICIES_FLAG } from "./policies-flag.ts";
 
 const MIB = 2 ** 20;
 
@@ -32,13 +33,7 @@ const FLAGS = {
     env: "PARL_NATS",
     about: "The region's NATS servers.",
   },
-  policies: {
-    type: "string",
-    value: "<file>",
-    default: "deploy/policies/default.yaml",
-    env: "PARL_POLICIES",
-    about: "Policy file, read again whenever it changes.",
-  },
+  policies: POLICIES_FLAG,
   shards: {
     type: "string",
     value: "<number>",

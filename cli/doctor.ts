@@ -10,6 +10,7 @@ import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
 import { examineRegion } from "./doctor/region-checkup.ts";
 import { finding, type Finding } from "./doctor/finding.ts";
 import { helpText, parseFlags, wholeNumber, type FlagTable } from "./flags.ts";
+import { POLICIES_FLAG } from "./policies-flag.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
 import { table } from "./table.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
@@ -19,13 +20,7 @@ const NODE_MAJOR_MIN = 24;
 
 const FLAGS = {
   regions: REGIONS_FLAG,
-  policies: {
-    type: "string",
-    value: "<file>",
-    default: "deploy/policies/default.yaml",
-    env: "PARL_POLICIES",
-    about: "Policy file to check.",
-  },
+  policies: POLICIES_FLAG,
   shards: {
     type: "string",
     value: "<number>",

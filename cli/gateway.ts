@@ -6,6 +6,7 @@ import { SHARDS_DEFAULT } from "../core/key.ts";
 import { startGateway } from "../gateway/main.ts";
 import { EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
+import { POLICIES_FLAG } from "./policies-flag.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
 
 const PORT_MAX = 65_535;
@@ -35,13 +36,7 @@ const FLAGS = {
     about: "Address to listen on.",
   },
   regions: REGIONS_FLAG,
-  policies: {
-    type: "string",
-    value: "<file>",
-    env: "PARL_POLICIES",
-    default: "deploy/policies/default.yaml",
-    about: "Policy file, the same as the actors', read again whenever it changes.",
-  },
+  policies: POLICIES_FLAG,
   "deadline-ms": {
     type: "string",
     value: "<ms>",

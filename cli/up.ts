@@ -17,6 +17,7 @@ import { ParlError } from "../core/errors.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
+import { POLICIES_FLAG } from "./policies-flag.ts";
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -44,13 +45,7 @@ const FLAGS = {
     env: "PARL_HTTP_PORT",
     about: "HTTP port of the first region.",
   },
-  policies: {
-    type: "string",
-    value: "<file>",
-    default: "deploy/policies/default.yaml",
-    env: "PARL_POLICIES",
-    about: "Policy file, read again whenever it changes.",
-  },
+  policies: POLICIES_FLAG,
   json: { type: "boolean", about: "Print the addresses as JSON." },
 } as const satisfies FlagTable;
 
