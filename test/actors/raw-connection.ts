@@ -17,7 +17,10 @@ export class RawConnection {
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (chunk) => {
-      this.#received += chunk.toString("latin1");
+      const text = chunk.toString("latin1");
+      // Whoever leaves the server's question unanswered is closed after a few seconds.
+      if (text.includes("PING\r\n")) socket.write("PONG\r\n");
+      this.#received += text;
       this.#wake();
     });
     socket.on("close", () => {
@@ -44,26 +47,35 @@ export class RawConnection {
     this.#socket.write(`PUB ${subject} ${INBOX} ${payload.length}\r\n`);
     this.#socket.write(payload);
     this.#socket.write("\r\n");
-    const answer = await this.#until(/^H?MSG _INBOX\.raw 1(?: \S+)* (\d+)\r\n([^]*)\r\n$/m);
-    return answer === undefined ? undefined : JSON.parse(answer[2] as string);
+    const answer = await this.#until(answerIn);
+    return answer === undefined ? undefined : JSON.parse(answer);
   }
 
   async flush(): Promise<void> {
     this.#received = "";
     this.#socket.write("PING\r\n");
-    await this.#until(/PONG\r\n/);
+    await this.#until((received) => (received.includes("PONG\r\n") ? received : undefined));
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  async #until(pattern: RegExp): Promise<RegExpExecArray | undefined> {
+  async #until(find: (received: string) => string | undefined): Promise<string | undefined> {
     for (;;) {
-      const found = pattern.exec(this.#received);
-      if (found !== null) return found;
+      const found = find(this.#received);
+      if (found !== undefined) return found;
       if (this.isClosed) return undefined;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
+}
+
+/** The body of the first answer in `received` that is there whole: the server's own PINGs may follow it at once. */
+function answerIn(received: string): string | undefined {
+  const head = /^H?MSG _INBOX\.raw 1 (?:(\d+) )?(\d+)\r\n/m.exec(received);
+  if (head === null) return undefined;
+  const start = head.index + head[0].length;
+  const [end, bodyStart] = [start + Number(head[2]), start + Number(head[1] ?? 0)];
+  return received.length < end + 2 ? undefined : received.slice(bodyStart, end);
 }
