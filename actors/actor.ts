@@ -11,6 +11,8 @@ import type { Micros } from "../core/units.ts";
 export interface Outbox {
   /** Answers a request. An empty address means that nobody waits for the answer. */
   reply(to: string, payload: Uint8Array): void;
+  /** Sends a message of our own, or passes one on to whom it concerns; whoever gets it answers `replyTo`. */
+  send(subject: string, payload: Uint8Array, replyTo: string): void;
 }
 
 export interface Actor<Event> {

@@ -12,6 +12,7 @@ import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { ActorRuntime } from "./actor-runtime.ts";
 import { connectNats, natsOutbox, subscribeShards } from "./nats-host.ts";
+import { RegionObserver } from "./region-observer.ts";
 import { ShardActor } from "./shard-actor.ts";
 import type { ShardEvent } from "./shard-event.ts";
 import { SystemClock } from "./system-clock.ts";
@@ -22,6 +23,8 @@ const LEAVE_MS = 2_000;
 
 export interface ActorProcessOptions {
   readonly region: string;
+  /** Name of this process within its region; drawn at random when absent. */
+  readonly member?: string;
   readonly servers: readonly string[];
   readonly shards: number;
   readonly policies: PolicyDocument;
@@ -51,11 +54,12 @@ export async function startActor(options: ActorProcessOptions): Promise<ActorPro
   let policies = options.policies;
   // Without a lease store there is one owner per region and its start orders it after any before.
   const epoch = clock.wallUs();
+  const member = options.member ?? `${options.region}-${randomBytes(4).toString("hex")}`;
   const runtime: ActorRuntime<ShardEvent> = new ActorRuntime<ShardEvent>({
     create: () => {
       // The keys of a crashed actor are gone, and so is what they took of the budget.
       const budget = new MemoryBudget(options.memoryBytesMax);
-      return new ShardActor({ ...options, epoch, secret, policies, budget, facts });
+      return new ShardActor({ ...options, member, secret, policies, budget, facts });
     },
     clock,
     outbox: natsOutbox(connection),
@@ -72,13 +76,17 @@ export async function startActor(options: ActorProcessOptions): Promise<ActorPro
       stepLatencySumUs: runtime.stepLatency.sumUs,
     };
   }
+  for (let shard = 0; shard < options.shards; shard += 1) {
+    runtime.post({ kind: "shard-opened", shard, epoch, pages: [] });
+  }
+  const observer = new RegionObserver(connection, () => 1);
   const subscriptions = subscribeShards(connection, options.shards, (event) => runtime.post(event));
   const ticks = setInterval(() => runtime.post({ kind: "tick" }), TICK_MS);
   let drained: Promise<void> | undefined;
   async function leave(): Promise<void> {
     clearInterval(ticks);
     const goodbye = async (): Promise<void> => {
-      await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+      await Promise.all([observer, ...subscriptions].map((each) => each.drain()));
       await runtime.drain();
       await connection.flush();
     };

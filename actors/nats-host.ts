@@ -8,7 +8,7 @@ import { connect, type Msg, type NatsConnection, type Subscription } from "@nats
 import { ParlError } from "../core/errors.ts";
 import type { Outbox } from "./actor.ts";
 import type { ShardEvent } from "./shard-event.ts";
-import { eventOf, PUBLIC_SUBJECTS, shardSubject } from "./subjects.ts";
+import { CENSUS_SUBJECT, eventOf, PUBLIC_SUBJECTS, REGION_SUBJECT, shardSubject } from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-router";
 /** Where requesters wait: `_INBOX.…`, and `_R_.…` of a service import. */
@@ -51,16 +51,20 @@ export async function connectNats({ servers, name }: NatsAddress): Promise<NatsC
 
 /** Replies through a connection. What cannot be sent is lost, like any message to a peer that has gone. */
 export function natsOutbox(connection: NatsConnection): Outbox {
+  const publish = (subject: string, payload: Uint8Array, replyTo: string): void => {
+    try {
+      if (replyTo === "") connection.publish(subject, payload);
+      else connection.publish(subject, payload, { reply: replyTo });
+    } catch {
+      // Leaving, or more than the server carries: a lost message, no broken actor.
+    }
+  };
   return {
     reply(to, payload) {
       // Anything but an inbox would make the answer a request of ours to somebody else.
-      if (!to.startsWith(INBOX_START)) return;
-      try {
-        connection.publish(to, payload);
-      } catch {
-        // Leaving, or more than the server carries: a lost answer, no broken actor.
-      }
+      if (to.startsWith(INBOX_START)) publish(to, payload, "");
     },
+    send: publish,
   };
 }
 
@@ -71,7 +75,9 @@ export function subscribeShards(
   post: (event: ShardEvent) => void,
 ): Subscription[] {
   const callback = (error: Error | null, message: Msg): void => {
-    if (error === null) post(eventOf(message.subject, message.data, message.reply ?? ""));
+    // The region as a whole is somebody else's question (region-observer.ts).
+    if (error !== null || message.subject === REGION_SUBJECT) return;
+    post(eventOf(message.subject, message.data, message.reply ?? ""));
   };
   const owned = Array.from({ length: shards }, (_, shard) =>
     connection.subscribe(shardSubject(shard), { callback }),
@@ -79,7 +85,8 @@ export function subscribeShards(
   const shared = PUBLIC_SUBJECTS.map((subject) =>
     connection.subscribe(subject, { queue: QUEUE_GROUP, callback }),
   );
-  return [...owned, ...shared];
+  const census = connection.subscribe(CENSUS_SUBJECT, { callback });
+  return [...owned, ...shared, census];
 }
 
 function isOlder(version: string, minimum: string): boolean {

@@ -4,14 +4,14 @@
  */
 import type { Admission } from "../admission/admission.ts";
 import type { Policy } from "../admission/policy.ts";
-import { invalidArgument, ParlError, type ErrorCode } from "../core/errors.ts";
+import { ParlError, type ErrorCode } from "../core/errors.ts";
 import { decodeId } from "../core/id.ts";
 import { US_PER_MS, type Micros } from "../core/units.ts";
 import { jsonMillis, type JsonRequest } from "../core/wire-json.ts";
 import type { DecisionTally, TallyLine } from "./decision-tally.ts";
 
 /** What the process knows about itself. */
-export interface RegionFacts {
+export interface MemberFacts {
   readonly mailboxDepth: number;
   readonly overloaded: number;
   readonly crashes: number;
@@ -21,28 +21,50 @@ export interface RegionFacts {
   readonly stepLatencySumUs: number;
 }
 
-export interface RegionObservation extends RegionFacts {
-  readonly region: string;
+/** What the owner of a shard knows about it. */
+export interface ShardFacts {
   readonly epoch: number;
+  /** Wall time of the moment it became ours. */
+  readonly sinceUs: number;
+  /** Checks and reports decided since. */
+  readonly decided: number;
+}
+
+/** A shard in a census. */
+export interface OwnedShard extends ShardFacts {
+  readonly shard: number;
+  readonly keys: number;
+}
+
+export interface MemberObservation extends MemberFacts {
+  readonly region: string;
+  readonly member: string;
+  /** Shards of the region. */
   readonly shards: number;
+  readonly owned: readonly OwnedShard[];
   readonly keys: number;
   readonly bytes: number;
   readonly evictedLive: number;
   readonly overflowed: number;
-  readonly policies: readonly { name: string; keys: number }[];
+  readonly policies: readonly { readonly name: string; readonly keys: number }[];
   readonly decisions: readonly TallyLine[];
   readonly errors: Partial<Record<ErrorCode, number>>;
 }
 
-export function observeRegion(
-  about: { region: string; epoch: number },
+export function observeMember(
+  about: { region: string; member: string; shards: number },
   admission: Admission,
   tally: DecisionTally,
-  facts: RegionFacts,
-): RegionObservation {
+  open: readonly (ShardFacts | undefined)[],
+  facts: MemberFacts,
+): MemberObservation {
   const total = { keys: 0, bytes: 0, evictedLive: 0, overflowed: 0 };
-  for (let shard = 0; shard < admission.shards; shard += 1) {
+  const owned: OwnedShard[] = [];
+  for (const [shard, known] of open.entries()) {
+    if (known === undefined) continue;
     const usage = admission.usage(shard);
+    const { epoch, sinceUs, decided } = known;
+    owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys });
     total.keys += usage.keys;
     total.bytes += usage.bytes;
     total.evictedLive += usage.evictedLive;
@@ -54,7 +76,7 @@ export function observeRegion(
   }));
   return {
     ...about,
-    shards: admission.shards,
+    owned,
     ...total,
     policies,
     decisions: tally.decisions(),
@@ -79,15 +101,11 @@ export function observePolicy(region: string, admission: Admission, name: string
 }
 
 export function observeShard(
-  about: { region: string; epoch: number },
+  about: { region: string; member: string; shard: number },
   admission: Admission,
-  name: string,
+  { epoch, sinceUs, decided }: ShardFacts,
 ): unknown {
-  const shard = Number(name);
-  if (!Number.isInteger(shard) || shard < 0 || shard >= admission.shards) {
-    throw invalidArgument("shard", `a whole number from 0 to ${admission.shards - 1}`, name);
-  }
-  return { ...about, shard, ...admission.usage(shard) };
+  return { ...about, epoch, sinceUs, decided, ...admission.usage(about.shard) };
 }
 
 /** Every policy that applies to a key, with what is left under it and when one more unit would pass. */

@@ -17,80 +17,71 @@ import { Admission, type ClusterSecret } from "../admission/admission.ts";
 import { AnsweredIds, type Answer } from "../admission/answered-ids.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
-import { DIMENSIONS, type Tier, type Verdict } from "../core/decision.ts";
-import { ParlError } from "../core/errors.ts";
+import { DIMENSIONS, type Tier } from "../core/decision.ts";
+import { invalidArgument, ParlError } from "../core/errors.ts";
 import { invalidToken, isIdToken } from "../core/id.ts";
-import { PackedReplyWriter } from "../core/packed-reply.ts";
-import { itemsAtMost, PackedRequestReader } from "../core/packed-request.ts";
-import {
-  encodeJson,
-  errorBody,
-  jsonMillis,
-  parseJsonRequest,
-  type JsonDecision,
-  type JsonRequest,
-} from "../core/wire-json.ts";
+import { itemsAtMost } from "../core/packed-request.ts";
+import { encodeJson, errorBody, jsonMillis, parseJsonRequest, type JsonDecision } from "../core/wire-json.ts";
 import { millisCeil, type Micros } from "../core/units.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Actor, Outbox } from "./actor.ts";
+import { DecisionDesk, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
-import { observeKey, observePolicy, observeRegion, observeShard, type RegionFacts } from "./observation.ts";
-import type { Inquiry, KeyRequest, Misdirected, PackedFrame, ShardEvent } from "./shard-event.ts";
+import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
+import { PackedFrames } from "./packed-frames.ts";
+import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, ShardOpened } from "./shard-event.ts";
+import { hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
 
+/** After so long a shard that was moving has arrived. */
+const MOVED_RETRY_MS = 100;
+const EMPTY = new Uint8Array(0);
 /** Shards swept per tick; with ticks of 10 ms every shard is visited each 160 ms. */
 const SWEEPS_PER_TICK = 4;
 
 export interface ShardActorOptions {
   readonly region: string;
-  /** Fencing token of this owner; larger than that of any owner before it. */
-  readonly epoch: number;
+  /** Which of the region's processes this is. */
+  readonly member: string;
   readonly shards: number;
   readonly secret: ClusterSecret;
   readonly policies: PolicyDocument;
   readonly budget: MemoryBudget;
   /** What only the process knows, for observations. */
-  readonly facts: () => RegionFacts;
+  readonly facts: () => MemberFacts;
 }
 
 export class ShardActor implements Actor<ShardEvent> {
   readonly #options: ShardActorOptions;
-  readonly #admission: Admission;
-  readonly #tally: DecisionTally;
-  readonly #answered = new AnsweredIds();
-  readonly #reader = new PackedRequestReader();
-  readonly #writer = new PackedReplyWriter();
-  /** Number of each policy's name among the texts of the reply being written, −1 when not yet there. */
-  #textOf: Int32Array;
-  /** Decisions made so far: their order is what an offline run repeats. */
-  #sequence = 0;
+  readonly #desk: DecisionDesk;
+  readonly #frames: PackedFrames;
+  /** By shard; undefined where it is not ours. */
+  readonly #open: (OpenShard | undefined)[];
 
   constructor(options: ShardActorOptions) {
     const policies = compilePolicies(options.policies);
     this.#options = options;
-    this.#admission = new Admission({ ...options, policies });
-    this.#tally = new DecisionTally(policies);
-    this.#textOf = new Int32Array(policies.policies.length);
+    this.#desk = new DecisionDesk(new Admission({ ...options, policies }), new DecisionTally(policies));
+    this.#frames = new PackedFrames(this.#desk);
+    this.#open = Array.from({ length: options.shards }, () => undefined);
   }
 
   step(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
-    if (event.kind === "tick") {
-      for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#admission.sweep(nowUs);
-      return 0;
+    switch (event.kind) {
+      case "tick":
+        for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#desk.admission.sweep(nowUs);
+        return 0;
+      case "policies-changed":
+        this.#adopt(event.document);
+        return 0;
+      case "shard-opened":
+        this.#openShard(event, nowUs);
+        return 0;
+      case "shard-closed":
+        this.#closeShard(event.shard);
+        return 0;
+      default:
+        return this.#message(event, nowUs, outbox);
     }
-    if (event.kind === "policies-changed") {
-      this.#adopt(event.document);
-      return 0;
-    }
-    const before = this.#sequence;
-    let answer: Uint8Array;
-    try {
-      answer = this.#answer(event, nowUs);
-    } catch (error) {
-      if (!(error instanceof ParlError)) throw error;
-      answer = this.#error(error);
-    }
-    if (event.replyTo !== "") outbox.reply(event.replyTo, answer);
-    return this.#sequence - before;
   }
 
   refuse(event: ShardEvent, error: ParlError, outbox: Outbox): void {
@@ -105,166 +96,123 @@ export class ShardActor implements Actor<ShardEvent> {
     return Math.max(1, itemsAtMost(event.payload));
   }
 
-  #answer(event: KeyRequest | PackedFrame | Inquiry | Misdirected, nowUs: Micros): Uint8Array {
+  #message(event: Message, nowUs: Micros, outbox: Outbox): number {
+    // Its owner has a copy: all who subscribe to a shard get all of its messages.
+    if (event.via >= 0 && this.#open[event.via] === undefined) return 0;
+    const before = this.#desk.sequence;
+    let answer: Uint8Array | undefined;
+    try {
+      answer = this.#answer(event, nowUs, outbox);
+    } catch (error) {
+      if (!(error instanceof ParlError)) throw error;
+      answer = this.#error(error);
+    }
+    if (answer !== undefined && event.replyTo !== "") outbox.reply(event.replyTo, answer);
+    return this.#desk.sequence - before;
+  }
+
+  /** Undefined when another process will answer. */
+  #answer(event: Message, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     switch (event.kind) {
       case "packed-frame":
-        return this.#frame(event, nowUs);
+        return this.#frame(event, nowUs, outbox);
       case "key-request":
-        return encodeJson(this.#keyRequest(event, nowUs));
+        return this.#keyRequest(event, nowUs, outbox);
       case "inquiry":
-        return encodeJson(this.#inquiry(event));
+        return this.#inquiry(event, outbox);
       case "misdirected":
         throw misdirected(event.subject);
     }
   }
 
   #error(error: ParlError): Uint8Array {
-    this.#tally.error(error.code);
+    this.#desk.tally.error(error.code);
     return encodeJson(errorBody(error));
   }
 
   #adopt(document: PolicyDocument): void {
-    const policies = compilePolicies(document, this.#admission.policies.revision + 1);
-    this.#admission.adopt(policies);
-    this.#tally.adopt(policies);
-    this.#textOf = new Int32Array(policies.policies.length);
+    const { admission, tally } = this.#desk;
+    const policies = compilePolicies(document, admission.policies.revision + 1);
+    admission.adopt(policies);
+    tally.adopt(policies);
+    this.#frames.adopt();
   }
 
-  #inquiry(event: Inquiry): unknown {
-    const { region, epoch, facts } = this.#options;
-    const admission = this.#admission;
+  #openShard(event: ShardOpened, nowUs: Micros): void {
+    const { admission } = this.#desk;
+    const { shard, epoch } = event;
+    const known = this.#open[shard];
+    if (known !== undefined) {
+      // Ours before and still: only the token is new.
+      known.epoch = epoch;
+      return;
+    }
+    const keys = admission.newKeys(shard);
+    admission.open(shard, keys);
+    this.#open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered: new AnsweredIds() };
+  }
+
+  #closeShard(shard: number): void {
+    this.#open[shard] = undefined;
+    this.#desk.admission.close(shard);
+  }
+
+  #inquiry(event: Inquiry, outbox: Outbox): Uint8Array | undefined {
+    const { region, member, shards, facts } = this.#options;
+    const { admission } = this.#desk;
     switch (event.what) {
-      case "region":
-        return observeRegion({ region, epoch }, admission, this.#tally, facts());
+      case "member":
+        return encodeJson(
+          observeMember({ region, member, shards }, admission, this.#desk.tally, this.#open, facts()),
+        );
       case "policy":
-        return observePolicy(region, admission, event.name);
-      case "shard":
-        return observeShard({ region, epoch }, admission, event.name);
+        return encodeJson(observePolicy(region, admission, event.name));
+      case "shard": {
+        const shard = shardNumber(event.name, shards);
+        const open = this.#open[shard];
+        if (open === undefined) {
+          outbox.send(shardStateSubject(shard), EMPTY, event.replyTo);
+          return undefined;
+        }
+        return encodeJson(observeShard({ region, member, shard }, admission, open));
+      }
     }
   }
 
-  #keyRequest(event: KeyRequest, nowUs: Micros): unknown {
+  #keyRequest(event: KeyRequest, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     const { tenant } = event;
     if (!isIdToken(tenant)) throw invalidToken("tenant", tenant);
     if (!isIdToken(event.key)) throw invalidToken("key", event.key);
     const request = parseJsonRequest(event.payload, event.key);
-    if (event.verb === "observe") {
-      return observeKey(this.#options.region, this.#admission, { tenant, ...request }, nowUs);
-    }
-    this.#sequence += 1;
-    const answer = this.#decideOnce(event.verb, tenant, request, nowUs);
-    return event.verb === "report"
-      ? { charged: request.cost, ...this.#jsonState(answer) }
-      : this.#jsonDecision(answer, request.tier);
-  }
-
-  /** Decides a request described by tokens, or repeats the answer given to the same id before. */
-  #decideOnce(verb: "check" | "report", tenant: string, request: JsonRequest, nowUs: Micros): Answer {
-    requireAvailable(request.tier);
-    const asked = request.id === "" ? "" : `${verb} ${request.user} ${request.key} ${request.cost}`;
-    const before = request.id === "" ? undefined : this.#answered.find(tenant, request.id, asked, nowUs);
-    if (before !== undefined) return before;
-    const admission = this.#admission;
+    const { admission } = this.#desk;
     admission.describe(tenant, request.user, request.key);
-    if (verb === "check") this.#check(request.cost, nowUs);
-    else admission.report(request.cost, nowUs);
-    const policy = admission.policies.policies[admission.tightest];
-    const answer: Answer = {
-      request: asked,
-      verdict: admission.verdict,
-      policy: policy?.name ?? null,
-      dimension: policy === undefined ? -1 : DIMENSIONS.indexOf(policy.dimension),
-    };
-    if (request.id !== "") this.#answered.remember(tenant, request.id, answer);
-    return answer;
+    const home = this.#open[admission.home];
+    if (home === undefined) {
+      if (event.isForwarded) throw notOwner(admission.home);
+      const subject = hopSubject(admission.home, event.verb, tenant, event.key);
+      outbox.send(subject, event.payload, event.replyTo);
+      return undefined;
+    }
+    if (event.verb === "observe") {
+      return encodeJson(observeKey(this.#options.region, admission, { tenant, ...request }, nowUs));
+    }
+    this.#desk.sequence += 1;
+    home.decided += 1;
+    const answer = this.#desk.decideOnce(home, event.verb, tenant, request, nowUs);
+    return encodeJson(
+      event.verb === "report"
+        ? { charged: request.cost, ...this.#jsonState(answer) }
+        : this.#jsonDecision(answer, request.tier),
+    );
   }
 
-  /** Decides the check described to the admission, and counts it. */
-  #check(cost: number, nowUs: Micros): void {
-    this.#admission.decide(cost, nowUs);
-    this.#tally.decision(this.#admission.tightest, this.#admission.verdict.outcome);
-  }
-
-  #frame(event: PackedFrame, nowUs: Micros): Uint8Array {
+  #frame(event: PackedFrame, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     if (!isIdToken(event.tenant)) throw invalidToken("tenant", event.tenant);
-    const reader = this.#reader;
-    const writer = this.#writer;
-    reader.open(event.payload);
-    writer.begin(this.#options.epoch, nowUs, this.#sequence + 1);
-    this.#sequence += reader.count;
-    this.#textOf.fill(-1);
-    while (reader.next()) {
-      const error = reader.problem() ?? tierProblem(reader.tier);
-      if (error !== undefined) {
-        this.#tally.error(error.code);
-        writer.error(error);
-      } else if (reader.end > reader.idStart || reader.kind === "report") {
-        this.#frameItemOnce(event, nowUs);
-      } else {
-        this.#frameItem(event, nowUs);
-      }
-    }
-    return writer.finish();
-  }
-
-  /** The hot path: a check without an id, decided straight from its bytes. */
-  #frameItem(event: PackedFrame, nowUs: Micros): void {
-    const admission = this.#admission;
-    const reader = this.#reader;
-    admission.describeBytes(event.tenant, reader.bytes, reader.keyStart, reader.userStart, reader.idStart);
-    if (admission.home !== event.shard) {
-      this.#writer.moved(admission.home);
-      return;
-    }
-    this.#check(reader.cost, nowUs);
-    const index = admission.tightest;
-    this.#write(admission.verdict, index < 0 ? -1 : this.#policyText(index), this.#dimensionOf(index));
-  }
-
-  /** A check or report that may be a retry. */
-  #frameItemOnce(event: PackedFrame, nowUs: Micros): void {
-    const reader = this.#reader;
-    const request: JsonRequest = {
-      key: reader.text(reader.keyStart, reader.userStart),
-      user: reader.text(reader.userStart, reader.idStart),
-      id: reader.text(reader.idStart, reader.end),
-      cost: reader.cost,
-      tier: reader.tier,
-    };
-    this.#admission.describe(event.tenant, request.user, request.key);
-    if (this.#admission.home !== event.shard) {
-      this.#writer.moved(this.#admission.home);
-      return;
-    }
-    try {
-      const answer = this.#decideOnce(reader.kind, event.tenant, request, nowUs);
-      const text = answer.policy === null ? -1 : this.#writer.text(answer.policy);
-      this.#write(answer.verdict, text, answer.dimension);
-    } catch (error) {
-      if (!(error instanceof ParlError)) throw error;
-      this.#tally.error(error.code);
-      this.#writer.error(error);
-    }
-  }
-
-  #write(verdict: Verdict, text: number, dimension: number): void {
-    const waitUs = verdict.outcome === "allowed" ? verdict.delayUs : verdict.retryAfterUs;
-    this.#writer.decision(verdict.outcome, dimension, text, verdict.limit);
-    this.#writer.amounts(verdict.remaining, waitUs, verdict.resetAfterUs);
-  }
-
-  #policyText(index: number): number {
-    const known = this.#textOf[index] as number;
-    if (known >= 0) return known;
-    const policy = this.#admission.policies.policies[index];
-    const text = this.#writer.text(policy?.name ?? "");
-    this.#textOf[index] = text;
-    return text;
-  }
-
-  #dimensionOf(policyIndex: number): number {
-    const policy = this.#admission.policies.policies[policyIndex];
-    return policy === undefined ? -1 : DIMENSIONS.indexOf(policy.dimension);
+    const shard = shardNumber(String(event.shard), this.#options.shards);
+    const home = this.#open[shard];
+    if (home !== undefined) return this.#frames.answer(event, home, nowUs);
+    outbox.send(packSubject(shard, event.tenant), event.payload, event.replyTo);
+    return undefined;
   }
 
   #jsonDecision(answer: Answer, tier: Tier): JsonDecision {
@@ -297,16 +245,16 @@ export class ShardActor implements Actor<ShardEvent> {
   }
 }
 
-/** Until regions exchange rights, only the local tier can be promised. */
-function tierProblem(tier: Tier): ParlError | undefined {
-  if (tier === "approximate") return undefined;
-  const message = `tier ${tier} is not available in this version; ask for tier approximate`;
-  return new ParlError("PARL_TIER_UNAVAILABLE", message, { field: "tier" });
+/** @throws ParlError PARL_INVALID_ARGUMENT */
+function shardNumber(text: string, shards: number): number {
+  const shard = Number(text);
+  if (Number.isInteger(shard) && shard >= 0 && shard < shards) return shard;
+  throw invalidArgument("shard", `a whole number from 0 to ${shards - 1}`, text);
 }
 
-function requireAvailable(tier: Tier): void {
-  const problem = tierProblem(tier);
-  if (problem !== undefined) throw problem;
+function notOwner(shard: number): ParlError {
+  const message = `shard ${shard} has just moved to another process; ask again`;
+  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
 }
 
 function misdirected(subject: string): ParlError {

@@ -8,39 +8,105 @@
  *      parl.pack.<tenant>.<p>           parl.shard.<p>.pack.<tenant>
  *      parl.observe.region | .policy.<name> | .shard.<p>          (not mapped)
  *
- * A server without the mappings delivers the published form, and that is understood too.
+ * A server without the mappings delivers the published form, and that is understood too. Between processes:
+ *
+ *      parl.shard.<p>.hop.<verb>.<tenant>.<key>     a request passed on to the home of its finest dimension
+ *      parl.shard.<p>.state                         parl.observe.shard.<p>, passed on
+ *      parl.members.observe                         every process of the region, about itself
  */
-import type { ShardEvent } from "./shard-event.ts";
+import { KEY_VERBS, type Arrival, type KeyVerb, type Message } from "./shard-event.ts";
 
-/** Everything a region's shard actor listens to, besides its shards. */
+/** Everything any process of a region listens to, besides its shards. */
 export const PUBLIC_SUBJECTS = ["parl.check.>", "parl.report.>", "parl.observe.>", "parl.pack.>"] as const;
+/** What every process of a region answers about itself. */
+export const CENSUS_SUBJECT = "parl.members.observe";
+/** The question a census answers. */
+export const REGION_SUBJECT = "parl.observe.region";
 
 export function shardSubject(shard: number): string {
   return `parl.shard.${shard}.>`;
 }
 
+export function hopSubject(shard: number, verb: KeyVerb, tenant: string, key: string): string {
+  return `parl.shard.${shard}.hop.${verb}.${tenant}.${key}`;
+}
+
+export function packSubject(shard: number, tenant: string): string {
+  return `parl.shard.${shard}.pack.${tenant}`;
+}
+
+export function shardStateSubject(shard: number): string {
+  return `parl.shard.${shard}.state`;
+}
+
 /** The event of one message. Whatever fits no form is `misdirected`, to be told so. */
-export function eventOf(subject: string, payload: Uint8Array, replyTo: string): ShardEvent {
-  const tokens = subject.split(".");
-  const isMapped = tokens[1] === "shard";
-  const shard = isMapped ? tokens[2] : tokens[3];
-  const [verb = "", ...rest] = isMapped ? tokens.slice(3) : tokens.slice(1);
-  const [first = "", second = "", third = ""] = rest;
-  if (rest.length === 2 && (verb === "check" || verb === "report")) {
-    return { kind: "key-request", verb, tenant: first, key: second, payload, replyTo };
-  }
-  if (verb === "pack" && rest.length === (isMapped ? 1 : 2)) {
-    return { kind: "packed-frame", tenant: first, shard: Number(shard), payload, replyTo };
-  }
-  if (verb === "observe") {
-    if (isMapped) return { kind: "key-request", verb, tenant: first, key: second, payload, replyTo };
-    if (first === "key" && rest.length === 3) {
-      return { kind: "key-request", verb, tenant: second, key: third, payload, replyTo };
+export function eventOf(subject: string, payload: Uint8Array, replyTo: string): Message {
+  const [, place = "", ...rest] = subject.split(".");
+  const event =
+    place === "shard"
+      ? atShard(rest.slice(1), payload, { via: Number(rest[0]), replyTo })
+      : atLarge([place, ...rest], payload, { via: -1, replyTo });
+  return event ?? { kind: "misdirected", subject, via: -1, replyTo };
+}
+
+function atShard(tokens: readonly string[], payload: Uint8Array, arrival: Arrival): Message | undefined {
+  const [verb = "", tenant = "", key = ""] = tokens;
+  switch (tokens.length) {
+    case 1:
+      if (verb !== "state") return undefined;
+      return { kind: "inquiry", what: "shard", name: String(arrival.via), ...arrival };
+    case 2:
+      if (verb !== "pack") return undefined;
+      return { kind: "packed-frame", tenant, shard: arrival.via, payload, ...arrival };
+    case 3:
+      if (!isKeyVerb(verb)) return undefined;
+      return { kind: "key-request", verb, isForwarded: false, tenant, key, payload, ...arrival };
+    case 4: {
+      const [hop, hopVerb = "", hopTenant = "", hopKey = ""] = tokens;
+      if (hop !== "hop" || !isKeyVerb(hopVerb)) return undefined;
+      const ids = { tenant: hopTenant, key: hopKey };
+      return { kind: "key-request", verb: hopVerb, isForwarded: true, ...ids, payload, ...arrival };
     }
-    if (first === "region" && rest.length === 1) return { kind: "inquiry", what: first, name: "", replyTo };
-    if ((first === "policy" || first === "shard") && rest.length === 2) {
-      return { kind: "inquiry", what: first, name: second, replyTo };
-    }
+    default:
+      return undefined;
   }
-  return { kind: "misdirected", subject, replyTo };
+}
+
+function atLarge(tokens: readonly string[], payload: Uint8Array, arrival: Arrival): Message | undefined {
+  const [verb = "", first = "", second = "", third = ""] = tokens;
+  switch (tokens.length) {
+    case 2:
+      if (!(verb === "observe" && first === "region") && !(verb === "members" && first === "observe")) {
+        return undefined;
+      }
+      return { kind: "inquiry", what: "member", name: "", ...arrival };
+    case 3:
+      if (verb === "check" || verb === "report") {
+        return {
+          kind: "key-request",
+          verb,
+          isForwarded: false,
+          tenant: first,
+          key: second,
+          payload,
+          ...arrival,
+        };
+      }
+      if (verb === "pack") {
+        return { kind: "packed-frame", tenant: first, shard: Number(second), payload, ...arrival };
+      }
+      if (verb !== "observe" || (first !== "policy" && first !== "shard")) return undefined;
+      return { kind: "inquiry", what: first, name: second, ...arrival };
+    case 4: {
+      if (verb !== "observe" || first !== "key") return undefined;
+      const ids = { tenant: second, key: third };
+      return { kind: "key-request", verb, isForwarded: false, ...ids, payload, ...arrival };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function isKeyVerb(verb: string): verb is KeyVerb {
+  return (KEY_VERBS as readonly string[]).includes(verb);
 }

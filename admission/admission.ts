@@ -51,7 +51,9 @@ export class Admission {
 
   #policies: PolicySet;
   readonly #hash: IdentityHash;
-  readonly #keys: ShardKeys[];
+  readonly #budget: MemoryBudget;
+  /** By shard; undefined where the home is another process. */
+  readonly #keys: (ShardKeys | undefined)[];
   readonly #views = new Map<string, TenantView>();
   #sweepNext = 0;
 
@@ -72,11 +74,37 @@ export class Admission {
     this.shards = options.shards;
     this.#policies = options.policies;
     this.#hash = new IdentityHash(options.secret.high, options.secret.low);
-    this.#keys = Array.from(
-      { length: options.shards },
-      (_, shard) => new ShardKeys(shard, shard / options.shards, options.policies, options.budget),
-    );
+    this.#budget = options.budget;
+    this.#keys = Array.from({ length: options.shards }, () => undefined);
     this.#view = this.#viewOf("");
+  }
+
+  /** One that decides everything: every shard is open. */
+  static whole(options: AdmissionOptions): Admission {
+    const admission = new Admission(options);
+    for (let shard = 0; shard < options.shards; shard += 1) admission.open(shard, admission.newKeys(shard));
+    return admission;
+  }
+
+  /** Keys for a shard, to be filled before it is opened. */
+  newKeys(shard: number): ShardKeys {
+    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
+  }
+
+  /** From now on the shard's keys are decided here. */
+  open(shard: number, keys: ShardKeys): void {
+    this.#keys[shard] = keys;
+  }
+
+  /** Lets go of a shard. @returns its keys, undefined when it was not open */
+  close(shard: number): ShardKeys | undefined {
+    const keys = this.#keys[shard];
+    this.#keys[shard] = undefined;
+    return keys;
+  }
+
+  isOpen(shard: number): boolean {
+    return this.#keys[shard] !== undefined;
   }
 
   get policies(): PolicySet {
@@ -168,17 +196,21 @@ export class Admission {
   /** Drops some idle keys of the next shard in turn. */
   sweep(nowUs: Micros): void {
     this.#sweepNext = (this.#sweepNext + 1) % this.shards;
-    this.#keysOf(this.#sweepNext, nowUs).sweep(nowUs);
+    this.#keysOf(this.#sweepNext, nowUs)?.sweep(nowUs);
   }
 
+  /** @param shard one that is open */
   usage(shard: number): ShardUsage {
     return (this.#keys[shard] as ShardKeys).usage();
   }
 
-  /** Keys held for one policy over all shards. */
+  /** Keys held for one policy over all open shards. */
   keysOfPolicy(index: number): number {
-    const current = this.#keys.filter((keys) => keys.revision === this.#policies.revision);
-    return current.reduce((sum, keys) => sum + keys.keysOf(index), 0);
+    let sum = 0;
+    for (const keys of this.#keys) {
+      if (keys?.revision === this.#policies.revision) sum += keys.keysOf(index);
+    }
+    return sum;
   }
 
   /** Evaluates the view's i-th policy into `#one`; undefined when the check lacks its dimension. */
@@ -186,7 +218,9 @@ export class Admission {
     const dimension = this.#view.dimensions[i] as number;
     const home = this.#homes[dimension] as number;
     if (home < 0) return undefined;
-    const limiter = this.#keysOf(home, nowUs).limiter(this.#view.policyIndices[i] as number);
+    const keys = this.#keysOf(home, nowUs);
+    if (keys === undefined) return undefined;
+    const limiter = keys.limiter(this.#view.policyIndices[i] as number);
     limiter.evaluate(this.#high[dimension] as number, this.#low[dimension] as number, cost, nowUs, this.#one);
     return limiter;
   }
@@ -211,9 +245,9 @@ export class Admission {
     this.tightest = index;
   }
 
-  #keysOf(shard: number, nowUs: Micros): ShardKeys {
-    const keys = this.#keys[shard] as ShardKeys;
-    if (keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+  #keysOf(shard: number, nowUs: Micros): ShardKeys | undefined {
+    const keys = this.#keys[shard];
+    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
     return keys;
   }
 

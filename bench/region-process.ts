@@ -1,7 +1,10 @@
 /** A region of one's own for a measurement: nats-server on a free port and one actor process, both children. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { ParlError } from "../core/errors.ts";
@@ -18,7 +21,9 @@ export async function startRegion(): Promise<RegionProcess> {
   await using started = new AsyncDisposableStack();
   const nats = locateNatsServer({ root: here(".."), env: process.env }).path;
   const port = new URL(url).port;
-  const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port];
+  const store = await mkdtemp(join(tmpdir(), "parl-bench-"));
+  started.defer(() => rm(store, { recursive: true }));
+  const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port, "-sd", store];
   await startChild(started, nats, server, /Server is ready/);
   const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
   await startChild(started, process.execPath, actor, / ready: /);

@@ -105,7 +105,9 @@ async function start(
 
 function natsPart({ name, natsPort }: Region, path: string): Part {
   const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
-  const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort)];
+  // By port too: two demos side by side are two clusters.
+  const store = join(ROOT, ".parl", "store", `${name}-${natsPort}`);
+  const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort), "-sd", store];
   return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
 }
 

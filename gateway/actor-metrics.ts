@@ -1,5 +1,5 @@
 /** What the region's shard actor says about itself (actors/observation.ts), as metric families. */
-import type { RegionObservation } from "../actors/observation.ts";
+import type { RegionObservation } from "../actors/region-census.ts";
 import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
 import { LatencyHistogram } from "../core/latency-histogram.ts";
 import { US_PER_MS, US_PER_S, type Micros } from "../core/units.ts";

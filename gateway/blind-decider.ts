@@ -44,7 +44,7 @@ export class BlindDecider {
 
   constructor(options: BlindDeciderOptions) {
     this.#options = options;
-    this.#admission = new Admission({
+    this.#admission = Admission.whole({
       shards: SHARDS,
       secret: options.secret,
       policies: options.policies.set,

@@ -3,7 +3,7 @@
  * region? Checks do not come this way, they go through the SDK; looking changes nothing and may be repeated.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { RegionObservation } from "../actors/observation.ts";
+import type { RegionObservation } from "../actors/region-census.ts";
 import { connectRegion, type RegionAddress } from "../client/connect-region.ts";
 import { ParlError } from "../core/errors.ts";
 import { encodeJson, errorFrom } from "../core/wire-json.ts";

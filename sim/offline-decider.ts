@@ -39,7 +39,7 @@ export class OfflineDecider {
   constructor(document: PolicyDocument) {
     const policies = compilePolicies(document);
     const budget = new MemoryBudget(Infinity);
-    this.#admission = new Admission({ shards: SHARDS_DEFAULT, secret: SECRET, policies, budget });
+    this.#admission = Admission.whole({ shards: SHARDS_DEFAULT, secret: SECRET, policies, budget });
   }
 
   /** @param nowUs never less than before */

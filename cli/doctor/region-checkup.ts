@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../actors/nats-host.ts";
-import type { RegionObservation } from "../../actors/observation.ts";
+import type { RegionObservation } from "../../actors/region-census.ts";
 import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
 import { finding, type Finding } from "./finding.ts";

@@ -40,7 +40,10 @@ function start(options: { mailboxWeightMax?: number } = {}) {
       actors.push(new HandDrivenActor());
       return actors.at(-1) as HandDrivenActor;
     },
-    outbox: { reply: (to, payload) => answers.push(`${to} ${new TextDecoder().decode(payload)}`) },
+    outbox: {
+      reply: (to, payload) => answers.push(`${to} ${new TextDecoder().decode(payload)}`),
+      send: () => fail(),
+    },
   });
   return { clock, answers, actors, runtime };
 }

@@ -4,7 +4,15 @@ import type { ShardEvent } from "../../actors/shard-event.ts";
 import { micros } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "./lone-shard-actor.ts";
 
-const request = { kind: "key-request", verb: "check", tenant: "acme", key: "a", replyTo: "r" } as const;
+const request = {
+  kind: "key-request",
+  verb: "check",
+  tenant: "acme",
+  key: "a",
+  isForwarded: false,
+  via: -1,
+  replyTo: "r",
+} as const;
 
 function reread(event: ShardEvent): ShardEvent {
   const { event: again, nowUs } = decodeInboxLine(encodeInboxLine(event, micros(NOW_US)));

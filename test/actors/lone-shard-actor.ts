@@ -40,22 +40,33 @@ export function policiesOf(...lines: string[]): PolicyDocument {
 export class LoneShardActor implements Outbox {
   readonly actor: ShardActor;
   readonly replies: Reply[] = [];
+  /** Messages to other processes. */
+  readonly sent: { subject: string; payload: Uint8Array; replyTo: string }[] = [];
   nowUs = NOW_US;
 
   constructor(policies: PolicyDocument) {
     this.actor = new ShardActor({
       region: "eu",
-      epoch: EPOCH,
+      member: "eu-test",
       shards: SHARDS,
       secret: { high: 1, low: 2 },
       policies,
       budget: new MemoryBudget(Infinity),
       facts: () => FACTS,
     });
+    for (let shard = 0; shard < SHARDS; shard += 1) this.open(shard);
+  }
+
+  open(shard: number, epoch = EPOCH): void {
+    this.step({ kind: "shard-opened", shard, epoch, pages: [] });
   }
 
   reply(to: string, payload: Uint8Array): void {
     this.replies.push({ to, payload });
+  }
+
+  send(subject: string, payload: Uint8Array, replyTo: string): void {
+    this.sent.push({ subject, payload, replyTo });
   }
 
   step(event: ShardEvent): void {
@@ -72,16 +83,27 @@ export class LoneShardActor implements Outbox {
 
   json(verb: "check" | "report" | "observe", tenant: string, key: string, request: unknown = {}): unknown {
     const payload = request instanceof Uint8Array ? request : utf8.encode(JSON.stringify(request));
-    return jsonOf(this.answer({ kind: "key-request", verb, tenant, key, payload, replyTo: "r" }));
+    return jsonOf(
+      this.answer({
+        kind: "key-request",
+        verb,
+        isForwarded: false,
+        tenant,
+        key,
+        payload,
+        via: -1,
+        replyTo: "r",
+      }),
+    );
   }
 
   frame(tenant: string, shard: number, payload: Uint8Array): Uint8Array {
-    return this.answer({ kind: "packed-frame", tenant, shard, payload, replyTo: "r" });
+    return this.answer({ kind: "packed-frame", tenant, shard, payload, via: shard, replyTo: "r" });
   }
 
   /** The state of everything, for "nothing changed". */
   region(): unknown {
-    return jsonOf(this.answer({ kind: "inquiry", what: "region", name: "", replyTo: "r" }));
+    return jsonOf(this.answer({ kind: "inquiry", what: "member", name: "", via: -1, replyTo: "r" }));
   }
 }
 

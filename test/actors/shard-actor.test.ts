@@ -39,7 +39,7 @@ describe("ShardActor", () => {
   it("weighs a frame by what it can hold, not by what it claims", () => {
     const { actor } = new LoneShardActor(policiesOf());
     const weigh = (payload: Uint8Array) =>
-      actor.weigh({ kind: "packed-frame", tenant: "acme", shard: 0, payload, replyTo: "r" });
+      actor.weigh({ kind: "packed-frame", tenant: "acme", shard: 0, payload, via: 0, replyTo: "r" });
     const lie = Uint8Array.of(1, 0, 8, 0, 0xff, 0xff);
     expect(weigh(lie)).toBe(1);
     expect(weigh(frameOfHeads(10, []))).toBe(10);

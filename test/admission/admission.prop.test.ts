@@ -52,7 +52,7 @@ const policyLines = fc
   );
 
 function admissionOf(lines: readonly string[]): Admission {
-  return new Admission({
+  return Admission.whole({
     shards: SHARDS,
     secret: { high: 3, low: 4 },
     policies: compilePolicies(policiesOf(...lines)),

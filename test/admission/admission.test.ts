@@ -9,7 +9,7 @@ const now = micros(NOW_US);
 
 function admissionOf(policies: string[], budget = new MemoryBudget(Infinity)): Admission {
   const secret = { high: 1, low: 2 };
-  return new Admission({ shards: 4, secret, budget, policies: compilePolicies(policiesOf(...policies)) });
+  return Admission.whole({ shards: 4, secret, budget, policies: compilePolicies(policiesOf(...policies)) });
 }
 
 describe("Admission", () => {
