@@ -26,6 +26,12 @@ const FLAGS = {
     env: "PARL_REGION",
     about: "Region this actor serves.",
   },
+  id: {
+    type: "string",
+    value: "<name>",
+    env: "PARL_MEMBER",
+    about: "Name of this process within its region; drawn at random when absent.",
+  },
   nats: {
     type: "string",
     value: "<url,…>",
@@ -84,6 +90,7 @@ export const actor: Command = {
     if (recording !== undefined) await once(recording, "open");
     const options: ActorProcessOptions = {
       region: flags.region,
+      ...(flags.id === undefined ? {} : { member: memberName(flags.id) }),
       servers: flags.nats.split(","),
       shards: wholeNumber("shards", flags.shards, 1, 4_096),
       memoryBytesMax: wholeNumber("memory-mib", flags["memory-mib"], 1, 1_048_576) * MIB,
@@ -130,6 +137,11 @@ export const actor: Command = {
 async function interrupted({ signal }: CommandIo): Promise<"interrupted"> {
   if (!signal.aborted) await once(signal, "abort");
   return "interrupted";
+}
+
+function memberName(text: string): string {
+  if (/^[a-z0-9-]{1,32}$/.test(text)) return text;
+  throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`);
 }
 
 function parseSecret(text: string): ClusterSecret {

@@ -8,6 +8,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["gateway", async () => (await import("./gateway.ts")).gateway],
   ["check", async () => (await import("./check.ts")).check],
   ["replay", async () => (await import("./replay.ts")).replay],
+  ["scale", async () => (await import("./scale.ts")).scale],
+  ["shards", async () => (await import("./shards.ts")).shards],
   ["doctor", async () => (await import("./doctor.ts")).doctor],
 ]);
 

@@ -18,7 +18,9 @@ import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
 import { POLICIES_FLAG } from "./policies-flag.ts";
+import { connectRegion } from "../client/connect-region.ts";
 import { ProcessGroup, type Part } from "./up/process-group.ts";
+import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /**
@@ -46,6 +48,12 @@ const FLAGS = {
     about: "HTTP port of the first region.",
   },
   policies: POLICIES_FLAG,
+  actors: {
+    type: "string",
+    value: "<number>",
+    default: "1",
+    about: "Actor processes per region; parl scale changes it.",
+  },
   json: { type: "boolean", about: "Print the addresses as JSON." },
 } as const satisfies FlagTable;
 
@@ -77,7 +85,8 @@ export const up: Command = {
     const natsServer = natsServerPath(io.env);
     const group = new ProcessGroup((line) => io.stderr.write(`${line}\n`));
     try {
-      await start(group, regions, { natsServer, policies: flags.policies, io });
+      const actors = wholeNumber("actors", flags.actors, 1, PROCESSES_MAX);
+      await start(group, regions, { natsServer, policies: flags.policies, actors, io });
       if (!io.signal.aborted)
         io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
       await group.untilAborted(io.signal);
@@ -91,15 +100,25 @@ export const up: Command = {
 async function start(
   group: ProcessGroup,
   regions: readonly Region[],
-  options: { natsServer: string; policies: string; io: CommandIo },
+  options: { natsServer: string; policies: string; actors: number; io: CommandIo },
 ): Promise<void> {
-  const { io, policies, natsServer } = options;
+  const { io, policies, natsServer, actors } = options;
   const secret = io.env["PARL_SECRET"] ?? randomBytes(8).toString("hex");
   for (const region of regions) io.stderr.write(`starting ${region.name} …\n`);
   const startAll = (part: (region: Region) => Part): Promise<void[]> =>
     Promise.all(regions.map((region) => group.start(part(region), io.signal)));
   await startAll((region) => natsPart(region, natsServer));
-  await startAll((region) => actorPart(region, policies, secret));
+  await Promise.all(
+    regions.map(async (region) => {
+      const part = (n: number): Part => actorPart(region, n, policies, secret);
+      const scaler = new Scaler(group, { region: region.name, part }, io.signal);
+      await scaler.scaleTo(actors);
+      if (io.signal.aborted) return;
+      const nats = await connectRegion({ name: region.name, servers: [natsUrl(region.natsPort)] });
+      scaler.listen(nats);
+      io.signal.addEventListener("abort", () => void nats.close(), { once: true });
+    }),
+  );
   await startAll((region) => gatewayPart(region, regions, policies));
 }
 
@@ -111,9 +130,20 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
   return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
 }
 
-function actorPart({ name, natsPort }: Region, policies: string, secret: string): Part {
-  const args = ["actor", "--region", name, "--nats", natsUrl(natsPort), "--policies", policies];
-  const part = parlPart(`actor ${name}`, args);
+function actorPart({ name, natsPort }: Region, n: number, policies: string, secret: string): Part {
+  const member = `${name}-${n}`;
+  const args = [
+    "actor",
+    "--region",
+    name,
+    "--id",
+    member,
+    "--nats",
+    natsUrl(natsPort),
+    "--policies",
+    policies,
+  ];
+  const part = parlPart(`actor ${member}`, args);
   return { ...part, env: { ...part.env, PARL_SECRET: secret, MALLOC_MMAP_THRESHOLD_ } };
 }
 

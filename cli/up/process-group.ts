@@ -28,7 +28,8 @@ interface Running {
 }
 
 const READY_WITHIN_MS = 15_000;
-const LEAVE_WITHIN_MS = 5_000;
+/** An actor hands its shards over before it leaves. */
+const LEAVE_WITHIN_MS = 15_000;
 /** Lines of a child's output kept, to explain why it did not start. */
 const LINES_KEPT = 5;
 
@@ -60,17 +61,17 @@ export class ProcessGroup {
     if (!signal.aborted) await once(signal, "abort");
   }
 
+  /** Ends one part for good. */
+  async end(title: string): Promise<void> {
+    const at = this.#running.findIndex(({ part }) => part.title === title);
+    const [running] = at < 0 ? [] : this.#running.splice(at, 1);
+    if (running !== undefined) await endChild(running);
+  }
+
   /** Ends every child, last started first, kindly and then not. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    for (const { child } of this.#running.toReversed()) {
-      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
-      const gone = once(child, "exit");
-      child.kill("SIGTERM");
-      const force = setTimeout(() => child.kill("SIGKILL"), LEAVE_WITHIN_MS);
-      await gone;
-      clearTimeout(force);
-    }
+    for (const running of this.#running.toReversed()) await endChild(running);
   }
 
   #spawn({ path, args, env }: Part): ChildProcess {
@@ -95,7 +96,7 @@ export class ProcessGroup {
   }
 
   #onEnd(running: Running, how: string): void {
-    if (this.#isStopping) return;
+    if (this.#isStopping || !this.#running.includes(running)) return;
     const nowUs = micros(Math.floor(performance.now() * US_PER_MS));
     const delayMs = running.supervisor.delayAfterCrashUs(nowUs) / US_PER_MS;
     this.#say(`${running.part.title} ended (${how}); starting it again in ${delayMs} ms`);
@@ -103,10 +104,19 @@ export class ProcessGroup {
   }
 
   #restart(running: Running): void {
-    if (this.#isStopping) return;
+    if (this.#isStopping || !this.#running.includes(running)) return;
     running.child = this.#spawn(running.part);
     this.#watch(running);
   }
+}
+
+async function endChild({ child }: Running): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  const force = setTimeout(() => child.kill("SIGKILL"), LEAVE_WITHIN_MS);
+  await gone;
+  clearTimeout(force);
 }
 
 /** Undefined when the child said it is ready, else what it said before it ended or time was up. */
