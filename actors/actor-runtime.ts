@@ -2,27 +2,30 @@
  * Runs one actor: mailbox in front, supervisor behind, the clock and the scheduler around it.
  *
  *      post ──▶ mailbox ──▶ step(event, now) ──▶ outbox
- *        │ full                │ throws
+ *        │ no room             │ throws
  *        ▼                     ▼
  *      OVERLOADED          answer INTERNAL, throw the state away, start again after a back-off
  *
- * Messages that arrived together are worked off together, right after they arrived. A turn ends after
- * `turnWeight` so that the socket is read in between; what arrives then fills the mailbox, and beyond its
- * bound callers are told to come back instead of being kept waiting.
+ *      event loop:   read all that has come ──▶ one turn ──▶ read … ──▶ one turn
+ *
+ * A turn begins when everything that has come is read, and ends after `TURN_WEIGHT`, so that the backlog stands
+ * in the mailbox and not in the socket: there it would be first in, first out for all tenants together, and
+ * unbounded. Beyond the mailbox's bounds callers are told to come back instead of being kept waiting. Order is
+ * kept within a lane; lanes take turns, and whose lane is full is refused alone (mailbox.ts).
  */
 import type { Clock } from "../core/clock.ts";
-import { ParlError } from "../core/errors.ts";
+import { ParlError, shown } from "../core/errors.ts";
 import { LatencyHistogram } from "../core/latency-histogram.ts";
 import type { Micros } from "../core/units.ts";
 import type { Actor, Outbox } from "./actor.ts";
-import { Mailbox } from "./mailbox.ts";
+import { Mailbox, type Admittance } from "./mailbox.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** Checks waiting: at a million a second, what is beyond this would wait longer than 60 ms. */
 const MAILBOX_WEIGHT_MAX = 65_536;
 /** Checks worked off in a row before the sockets get their turn: a few milliseconds. */
 const TURN_WEIGHT = 4_096;
-/** What a caller is told when the mailbox is full: by then a full one has been worked off. */
+/** What a caller is told when there is no room: by then a full mailbox has been worked off. */
 const OVERLOADED_RETRY_MS = 100;
 
 export interface RuntimeOptions<Event> {
@@ -40,8 +43,10 @@ export interface RuntimeOptions<Event> {
 export class ActorRuntime<Event> {
   /** Time of a step divided by its checks, in microseconds. */
   readonly stepLatency = new LatencyHistogram();
-  /** Checks refused because the mailbox was full. */
+  /** Checks refused because there was no room for them. */
   overloaded = 0;
+  /** Those of them that were refused because of their own lane, while others could get in. */
+  overloadedLanes = 0;
 
   readonly #options: RuntimeOptions<Event>;
   readonly #mailbox: Mailbox<Event>;
@@ -50,6 +55,7 @@ export class ActorRuntime<Event> {
   /** Monotonic time before which a crashed actor takes nothing. */
   #restartUs = 0;
   #isScheduled = false;
+  #lastOverload: { cause: Admittance; lane: string; error: ParlError } | undefined;
   #drained: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
 
@@ -77,16 +83,17 @@ export class ActorRuntime<Event> {
       this.#actor.refuse(event, new ParlError("PARL_UNAVAILABLE", message), outbox);
       return;
     }
-    if (!this.#mailbox.push(event, weight)) {
+    const lane = this.#actor.lane(event);
+    const admittance = this.#mailbox.push(event, weight, lane);
+    if (admittance !== "accepted") {
       this.overloaded += weight;
-      const message = `the mailbox is full (${this.#mailbox.weight} checks waiting); come back later`;
-      const error = new ParlError("PARL_OVERLOADED", message, { retryAfterMs: OVERLOADED_RETRY_MS });
-      this.#actor.refuse(event, error, outbox);
+      if (admittance === "lane-full") this.overloadedLanes += weight;
+      this.#actor.refuse(event, this.#overload(admittance, lane), outbox);
       return;
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(() => this.#turn());
+    setImmediate(() => this.#turn());
   }
 
   /** Refuses new events and resolves when everything accepted has been answered. */
@@ -98,7 +105,22 @@ export class ActorRuntime<Event> {
     return this.#drained;
   }
 
+  /** One error for all that are refused alike between two turns: its stack costs more than a decision. */
+  #overload(cause: Admittance, lane: string): ParlError {
+    const last = this.#lastOverload;
+    if (last?.cause === cause && (last.lane === lane || cause === "mailbox-full")) return last.error;
+    const { weight } = this.#mailbox;
+    const message =
+      cause === "lane-full"
+        ? `${spoken(lane)} ${this.#mailbox.laneWeight(lane)} checks waiting; send more when those are answered`
+        : `the mailbox is full (${weight} checks waiting); come back later`;
+    const error = new ParlError("PARL_OVERLOADED", message, { retryAfterMs: OVERLOADED_RETRY_MS });
+    this.#lastOverload = { cause, lane, error };
+    return error;
+  }
+
   #turn(): void {
+    this.#lastOverload = undefined;
     const before = this.#mailbox.weight;
     while (this.#mailbox.length > 0 && before - this.#mailbox.weight < TURN_WEIGHT) {
       this.#step(this.#mailbox.shift() as Event);
@@ -130,4 +152,8 @@ export class ActorRuntime<Event> {
     this.#actor = create();
     onCrash?.(error, delayUs);
   }
+}
+
+function spoken(lane: string): string {
+  return lane === "" ? "those without a tenant have" : `tenant ${shown(lane)} has`;
 }

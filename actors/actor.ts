@@ -20,6 +20,8 @@ export interface Actor<Event> {
   step(event: Event, nowUs: Micros, outbox: Outbox): number;
   /** Answers `event` without deciding anything, because the actor cannot take it. */
   refuse(event: Event, error: ParlError, outbox: Outbox): void;
-  /** How much of the mailbox an event takes. */
+  /** How much of the mailbox an event takes, in checks; 0 for control, which goes before everything else. */
   weigh(event: Event): number;
+  /** Whose event it is: the tenant, "" for nobody's. Each has its own lane and its share of the actor. */
+  lane(event: Event): string;
 }

@@ -6,8 +6,11 @@
  * without an id.
  */
 import type { Admission } from "../admission/admission.ts";
+import { HeavyHitters } from "../admission/heavy-hitters.ts";
+import type { Policy } from "../admission/policy.ts";
 import type { AnsweredIds, Answer } from "../admission/answered-ids.ts";
 import { DIMENSIONS, type Tier } from "../core/decision.ts";
+import { GLOBAL_TOKEN, ORG_TOKEN } from "../core/id.ts";
 import { ParlError } from "../core/errors.ts";
 import type { FrameKind } from "../core/packed-request.ts";
 import type { Micros } from "../core/units.ts";
@@ -25,6 +28,8 @@ export interface OpenShard extends ShardFacts {
 export class DecisionDesk {
   readonly admission: Admission;
   readonly tally: DecisionTally;
+  /** Who is limited now. */
+  readonly limited = new HeavyHitters();
   /** Decisions made so far: their order is what an offline run repeats. */
   sequence = 0;
 
@@ -33,10 +38,38 @@ export class DecisionDesk {
     this.tally = tally;
   }
 
-  /** Decides the check described to the admission, and counts it. */
-  check(cost: number, nowUs: Micros): void {
-    this.admission.decide(cost, nowUs);
-    this.tally.decision(this.admission.tightest, this.admission.verdict.outcome);
+  /**
+   * Decides the check described to the admission, and counts it.
+   * @returns whether it refused a key that is not among the limited ones yet: then `nameLimited` it
+   */
+  check(cost: number, nowUs: Micros): boolean {
+    const { admission } = this;
+    const { verdict } = admission;
+    admission.decide(cost, nowUs);
+    this.tally.decision(admission.tightest, verdict.outcome);
+    // "Never" is no limit that a key has reached.
+    if (verdict.outcome !== "denied") return false;
+    return !this.#refused(admission.tightest, nowUs);
+  }
+
+  /** Says whose the last check was, in tokens. */
+  nameLimited(tenant: string, user: string, key: string): void {
+    const { name, dimension } = this.admission.policies.policies[this.admission.tightest] as Policy;
+    const token = { user, key, org: ORG_TOKEN, global: GLOBAL_TOKEN }[dimension];
+    this.limited.name({ tenant: dimension === "global" ? "" : tenant, dimension, key: token, policy: name });
+  }
+
+  #refused(policyIndex: number, nowUs: Micros): boolean {
+    const { admission } = this;
+    const dimension = DIMENSIONS.indexOf((admission.policies.policies[policyIndex] as Policy).dimension);
+    const { retryAfterUs } = admission.verdict;
+    return this.limited.refused(
+      admission.highOf(dimension),
+      admission.lowOf(dimension),
+      policyIndex,
+      nowUs,
+      retryAfterUs,
+    );
   }
 
   /**
@@ -50,8 +83,9 @@ export class DecisionDesk {
     const before = request.id === "" ? undefined : home.answered.find(tenant, request.id, asked, nowUs);
     if (before !== undefined) return before;
     const { admission } = this;
-    if (verb === "check") this.check(request.cost, nowUs);
-    else admission.report(request.cost, nowUs);
+    if (verb === "check") {
+      if (this.check(request.cost, nowUs)) this.nameLimited(tenant, request.user, request.key);
+    } else admission.report(request.cost, nowUs);
     const policy = admission.policies.policies[admission.tightest];
     const answer: Answer = {
       request: asked,

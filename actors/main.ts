@@ -1,25 +1,33 @@
 /**
- * One actor process: the composition root of a region's shard actor.
+ * One actor process: the composition root of a region's member.
  *
- *      NATS ──▶ subscriptions ──▶ runtime (mailbox, supervisor) ──▶ shard actor
- *                policy file ──────▲            ▲── clock, ticks
+ *      NATS ──▶ RegionMember (lease, placement, handoffs, journals) ──▶ ShardHost ──▶ shard actor
+ *                policy file ─────────────────────────────────────────────▲            ▲── clock, ticks
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { ClusterSecret } from "../admission/admission.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
-import { ActorRuntime } from "./actor-runtime.ts";
-import { connectNats, natsOutbox, subscribeShards } from "./nats-host.ts";
+import { compilePolicies } from "../admission/policy-set.ts";
+import { AdminDesk, type AuditTrail } from "./admin-desk.ts";
+import { JournalStore } from "./journal/journal-store.ts";
+import { connectNats } from "./nats-host.ts";
+import type { MemberFacts } from "./observation.ts";
+import { LeaseStore } from "./placement/lease-store.ts";
+import { RegionMember } from "./region-member.ts";
 import { RegionObserver } from "./region-observer.ts";
 import { ShardActor } from "./shard-actor.ts";
+import { ShardHost } from "./shard-host.ts";
 import type { ShardEvent } from "./shard-event.ts";
 import { SystemClock } from "./system-clock.ts";
 
 const TICK_MS = 10;
-/** How long leaving waits for the server. */
-const LEAVE_MS = 2_000;
+/** How long the last goodbye waits for the server. */
+const GOODBYE_MS = 2_000;
+const INCARNATION_MAX = 2 ** 47;
 
 export interface ActorProcessOptions {
   readonly region: string;
@@ -29,90 +37,209 @@ export interface ActorProcessOptions {
   readonly shards: number;
   readonly policies: PolicyDocument;
   readonly memoryBytesMax: number;
-  /** Drawn at random when absent: fine while no other process has to find the same keys. */
-  readonly secret?: ClusterSecret;
+  /** The region's, when it has none yet or to insist on it; otherwise the region's is taken over. */
+  readonly secret?: string;
+  /** How long this process may answer without hearing from the lease store. */
+  readonly leaseTtlMs?: number;
+  /** The operator's word that no process of an earlier life of the lease store can still be answering. */
+  readonly claimAtOnce?: boolean;
   readonly record?: (event: ShardEvent, nowUs: Micros) => void;
   readonly onCrash?: (error: unknown, restartInUs: number) => void;
+  /** Where operators' calls are written down; without it this process takes none. */
+  readonly audit?: AuditTrail;
+  /** What an operator may want to read. */
+  readonly say?: (words: string) => void;
 }
 
 export interface ActorProcess {
+  readonly member: string;
   readonly natsVersion: string;
   /** Puts other policies in force; keys keep their debt where the algorithm stayed the same. */
   adopt(policies: PolicyDocument): void;
-  /** Answers what was accepted, then leaves. */
+  /** Hands its shards over, answers what was accepted, then leaves. */
   drain(): Promise<void>;
   /** Resolves when the connection is closed for good. */
   readonly closed: Promise<void | Error>;
 }
 
-/** @throws ParlError PARL_UNAVAILABLE when the region's NATS server is missing or too old */
+/**
+ * Resolves when the process takes part in its region.
+ *
+ * @throws ParlError PARL_UNAVAILABLE when the region's NATS server is missing or too old, or cannot keep leases;
+ *   PARL_INVALID_ARGUMENT when another process goes by the same name
+ */
 export async function startActor(options: ActorProcessOptions): Promise<ActorProcess> {
   const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
-  const clock = new SystemClock();
-  const startedUs = clock.monotonicUs();
-  const secret = options.secret ?? randomSecret();
-  let policies = options.policies;
-  // Without a lease store there is one owner per region and its start orders it after any before.
-  const epoch = clock.wallUs();
-  const member = options.member ?? `${options.region}-${randomBytes(4).toString("hex")}`;
-  const runtime: ActorRuntime<ShardEvent> = new ActorRuntime<ShardEvent>({
-    create: () => {
-      // The keys of a crashed actor are gone, and so is what they took of the budget.
-      const budget = new MemoryBudget(options.memoryBytesMax);
-      return new ShardActor({ ...options, member, secret, policies, budget, facts });
-    },
-    clock,
-    outbox: natsOutbox(connection),
-    ...(options.record === undefined ? {} : { record: options.record }),
-    ...(options.onCrash === undefined ? {} : { onCrash: options.onCrash }),
-  });
-  function facts() {
+  const journals = new JournalStore({ connection, region: options.region });
+  const secret = options.secret ?? (await journals.secret(randomBytes(8).toString("hex")));
+  const process = new RunningActor(options, connection, journals, secret);
+  await process.joined();
+  return process;
+}
+
+class RunningActor implements ActorProcess {
+  readonly member: string;
+  readonly closed: Promise<void | Error>;
+
+  readonly #options: ActorProcessOptions;
+  readonly #connection: NatsConnection;
+  readonly #clock = new SystemClock();
+  readonly #startedUs: Micros;
+  readonly #leases: LeaseStore;
+  readonly #journals: JournalStore;
+  readonly #secret: string;
+  readonly #observer: RegionObserver;
+  readonly #desk: AdminDesk | undefined;
+  readonly #ticks: NodeJS.Timeout;
+  #policies: PolicyDocument;
+  #crashes = 0;
+  #life: RegionMember;
+  #drained: Promise<void> | undefined;
+
+  constructor(
+    options: ActorProcessOptions,
+    connection: NatsConnection,
+    journals: JournalStore,
+    secret: string,
+  ) {
+    const { region, shards, audit } = options;
+    this.#options = options;
+    this.#connection = connection;
+    this.#journals = journals;
+    this.#secret = secret;
+    this.#policies = options.policies;
+    this.#startedUs = this.#clock.monotonicUs();
+    this.member = options.member ?? `${region}-${randomBytes(4).toString("hex")}`;
+    this.closed = connection.closed();
+    const onTrouble = (error: unknown): void => this.#say(`lease store: ${String(error)}`);
+    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble });
+    this.#life = this.#takePart();
+    const membersExpected = (): number => this.#life.membersAlive;
+    this.#observer = new RegionObserver(connection, membersExpected);
+    const scene = { connection, region, member: this.member, shards, clock: this.#clock, membersExpected };
+    if (audit !== undefined) {
+      this.#desk = new AdminDesk({ ...scene, audit, policies: () => compilePolicies(this.#policies) });
+    }
+    this.#ticks = setInterval(() => this.#life.host?.post({ kind: "tick" }), TICK_MS);
+  }
+
+  get natsVersion(): string {
+    return this.#connection.info?.version ?? "unknown";
+  }
+
+  /** Resolves when this process holds a lease. Rejects, with everything closed, when it may not. */
+  async joined(): Promise<void> {
+    try {
+      await this.#life.ready;
+    } catch (error) {
+      clearInterval(this.#ticks);
+      this.#life.abandon();
+      await this.#connection.close();
+      throw error;
+    }
+  }
+
+  adopt(document: PolicyDocument): void {
+    this.#policies = document;
+    this.#life.host?.post({ kind: "policies-changed", document });
+    this.#life.policiesChanged();
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#leave();
+    return this.#drained;
+  }
+
+  async #leave(): Promise<void> {
+    this.#life.leave();
+    await this.#life.left;
+    clearInterval(this.#ticks);
+    // A server that has gone or frozen hears no goodbye; leaving must not wait for it.
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, GOODBYE_MS);
+    await Promise.race([this.#sayGoodbye().catch(() => undefined), patience]);
+    clearTimeout(timer);
+    this.#life.abandon();
+    await this.#connection.close();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { host } = this.#life;
+    await this.#desk?.drain();
+    await Promise.all([this.#observer.drain(), host?.leave()]);
+    await host?.runtime.drain();
+    await this.#connection.flush();
+  }
+
+  #takePart(): RegionMember {
+    const { shards, leaseTtlMs, claimAtOnce = false, secret } = this.#options;
+    const life = new RegionMember({
+      placement: {
+        id: this.member,
+        shards,
+        claimAtOnce,
+        secret: this.#secret,
+        isSecretGiven: secret !== undefined,
+        newIncarnation: () => randomInt(INCARNATION_MAX),
+        ...(leaseTtlMs === undefined ? {} : { leaseTtlUs: leaseTtlMs * US_PER_MS }),
+      },
+      connection: this.#connection,
+      clock: this.#clock,
+      systemUs,
+      leases: this.#leases,
+      journals: this.#journals,
+      createHost: (seed, owner) => this.#createHost(seed, owner),
+      say: (words) => this.#say(words),
+    });
+    life.start();
+    return life;
+  }
+
+  #createHost(secret: ClusterSecret, owner: RegionMember): ShardHost {
+    const { record, onCrash } = this.#options;
+    return new ShardHost({
+      connection: this.#connection,
+      clock: this.#clock,
+      createActor: (host) => this.#createActor(secret, host),
+      mayAnswer: () => owner.mayAnswer(),
+      route: (shard, message, weight) => owner.route(shard, message, weight),
+      ...(record === undefined ? {} : { record }),
+      onCrash: (error, restartInUs) => {
+        this.#crashes += 1;
+        onCrash?.(error, restartInUs);
+        owner.abandon();
+        setTimeout(() => (this.#life = this.#takePart()), restartInUs / US_PER_MS);
+      },
+    });
+  }
+
+  #createActor(secret: ClusterSecret, host: ShardHost): ShardActor {
+    const { region, shards, memoryBytesMax } = this.#options;
+    // The keys of a crashed actor are gone, and so is what they took of the budget.
+    const budget = new MemoryBudget(memoryBytesMax);
+    const policies = this.#policies;
+    const facts = (): MemberFacts => this.#facts(host);
+    return new ShardActor({ region, member: this.member, shards, secret, policies, budget, facts });
+  }
+
+  #facts({ runtime, fenced }: ShardHost): MemberFacts {
     return {
       mailboxDepth: runtime.mailboxDepth,
       overloaded: runtime.overloaded,
-      crashes: runtime.crashes,
-      uptimeMs: Math.floor((clock.monotonicUs() - startedUs) / US_PER_MS),
+      crashes: this.#crashes,
+      fenced,
+      uptimeMs: Math.floor((this.#clock.monotonicUs() - this.#startedUs) / US_PER_MS),
       stepLatencyCounts: [...runtime.stepLatency.counts],
       stepLatencySumUs: runtime.stepLatency.sumUs,
     };
   }
-  for (let shard = 0; shard < options.shards; shard += 1) {
-    runtime.post({ kind: "shard-opened", shard, epoch, pages: [] });
+
+  #say(words: string): void {
+    this.#options.say?.(words);
   }
-  const observer = new RegionObserver(connection, () => 1);
-  const subscriptions = subscribeShards(connection, options.shards, (event) => runtime.post(event));
-  const ticks = setInterval(() => runtime.post({ kind: "tick" }), TICK_MS);
-  let drained: Promise<void> | undefined;
-  async function leave(): Promise<void> {
-    clearInterval(ticks);
-    const goodbye = async (): Promise<void> => {
-      await Promise.all([observer, ...subscriptions].map((each) => each.drain()));
-      await runtime.drain();
-      await connection.flush();
-    };
-    // A server that has gone or frozen hears no goodbye; leaving must not wait for it.
-    const { promise: patience, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LEAVE_MS);
-    await Promise.race([goodbye().catch(() => undefined), patience]);
-    clearTimeout(timer);
-    await connection.close();
-  }
-  await connection.flush();
-  return {
-    natsVersion: connection.info?.version ?? "unknown",
-    adopt(document) {
-      policies = document;
-      runtime.post({ kind: "policies-changed", document });
-    },
-    drain() {
-      drained ??= leave();
-      return drained;
-    },
-    closed: connection.closed(),
-  };
 }
 
-function randomSecret(): ClusterSecret {
-  const bytes = randomBytes(8);
-  return { high: bytes.readUInt32LE(0), low: bytes.readUInt32LE(4) };
+/** The system's wall clock as it is: it moves while the machine is suspended. */
+function systemUs(): number {
+  return Date.now() * US_PER_MS;
 }

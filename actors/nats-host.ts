@@ -1,16 +1,9 @@
-/**
- * Connects a shard actor to its region's NATS server: messages in as events, replies out.
- *
- * Every owned shard has a subscription of its own, so that a shard can move to another process by moving its
- * subscription. The public subjects are taken in a queue group, for what the server's mappings left alone.
- */
-import { connect, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+/** The connection to a region's NATS server, and replies through it. */
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../core/errors.ts";
+import { natsIdentity } from "../core/nats-identity.ts";
 import type { Outbox } from "./actor.ts";
-import type { ShardEvent } from "./shard-event.ts";
-import { CENSUS_SUBJECT, eventOf, PUBLIC_SUBJECTS, REGION_SUBJECT, shardSubject } from "./subjects.ts";
 
-const QUEUE_GROUP = "parl-router";
 /** Where requesters wait: `_INBOX.…`, and `_R_.…` of a service import. */
 const INBOX_START = "_";
 /** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
@@ -23,11 +16,12 @@ export interface NatsAddress {
 
 /** @throws ParlError PARL_UNAVAILABLE when no server answers or it is too old, with the way out */
 export async function connectNats({ servers, name }: NatsAddress): Promise<NatsConnection> {
-  const where = servers.join(", ");
+  const identity = natsIdentity(servers);
+  const where = identity.servers.join(", ");
   let connection: NatsConnection;
   try {
     connection = await connect({
-      servers: [...servers],
+      ...identity,
       name,
       noAsyncTraces: true,
       maxReconnectAttempts: -1,
@@ -66,27 +60,6 @@ export function natsOutbox(connection: NatsConnection): Outbox {
     },
     send: publish,
   };
-}
-
-/** Feeds `post` with everything sent to `shards` and to the region. */
-export function subscribeShards(
-  connection: NatsConnection,
-  shards: number,
-  post: (event: ShardEvent) => void,
-): Subscription[] {
-  const callback = (error: Error | null, message: Msg): void => {
-    // The region as a whole is somebody else's question (region-observer.ts).
-    if (error !== null || message.subject === REGION_SUBJECT) return;
-    post(eventOf(message.subject, message.data, message.reply ?? ""));
-  };
-  const owned = Array.from({ length: shards }, (_, shard) =>
-    connection.subscribe(shardSubject(shard), { callback }),
-  );
-  const shared = PUBLIC_SUBJECTS.map((subject) =>
-    connection.subscribe(subject, { queue: QUEUE_GROUP, callback }),
-  );
-  const census = connection.subscribe(CENSUS_SUBJECT, { callback });
-  return [...owned, ...shared, census];
 }
 
 function isOlder(version: string, minimum: string): boolean {

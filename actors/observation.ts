@@ -15,6 +15,8 @@ export interface MemberFacts {
   readonly mailboxDepth: number;
   readonly overloaded: number;
   readonly crashes: number;
+  /** Messages dropped because the lease was over. */
+  readonly fenced: number;
   readonly uptimeMs: number;
   /** Counts per bucket of core/latency-histogram.ts, and their sum. */
   readonly stepLatencyCounts: readonly number[];

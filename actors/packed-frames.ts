@@ -71,7 +71,10 @@ export class PackedFrames {
       this.#writer.moved(admission.home);
       return;
     }
-    this.#desk.check(reader.cost, nowUs);
+    if (this.#desk.check(reader.cost, nowUs)) {
+      const user = reader.text(reader.userStart, reader.idStart);
+      this.#desk.nameLimited(frame.tenant, user, reader.text(reader.keyStart, reader.userStart));
+    }
     const index = admission.tightest;
     this.#write(admission.verdict, index < 0 ? -1 : this.#policyText(index), this.#dimensionOf(index));
   }

@@ -42,6 +42,7 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
     mailboxDepth: total((one) => one.mailboxDepth),
     overloaded: total((one) => one.overloaded),
     crashes: total((one) => one.crashes),
+    fenced: total((one) => one.fenced),
     uptimeMs: Math.max(...seen.map((one) => one.uptimeMs)),
     policies: [
       ...addedUp(seen.flatMap(({ policies }) => policies.map(({ name, keys }) => [name, keys]))),

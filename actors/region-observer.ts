@@ -4,10 +4,11 @@
  * Whichever process gets the question takes the census. It waits until all processes that should be there
  * have answered, but not for one that is slow to death: who is missing is missing in the answer too.
  */
-import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { encodeJson } from "../core/wire-json.ts";
 import type { MemberObservation } from "./observation.ts";
 import { takeCensus } from "./region-census.ts";
+import { callRoll } from "./roll-call.ts";
 import { CENSUS_SUBJECT, REGION_SUBJECT } from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-census";
@@ -26,7 +27,7 @@ export class RegionObserver {
     this.#subscription = connection.subscribe(REGION_SUBJECT, {
       queue: QUEUE_GROUP,
       callback: (error, message) => {
-        if (error === null && message.reply !== undefined) this.#observe(message);
+        if (error === null && message.reply !== undefined) void this.#observe(message);
       },
     });
   }
@@ -35,25 +36,10 @@ export class RegionObserver {
     return this.#subscription.drain();
   }
 
-  #observe(question: Msg): void {
-    const inbox = createInbox();
-    const seen: MemberObservation[] = [];
-    let isDone = false;
-    const finish = (): void => {
-      if (isDone) return;
-      isDone = true;
-      clearTimeout(patience);
-      answers.unsubscribe();
-      if (seen.length > 0) question.respond(encodeJson(takeCensus(seen)));
-    };
-    const patience = setTimeout(finish, PATIENCE_MS);
-    const answers = this.#connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null || message.data.length === 0) return;
-        seen.push(message.json<MemberObservation>());
-        if (seen.length >= this.#membersExpected()) finish();
-      },
-    });
-    this.#connection.publish(CENSUS_SUBJECT, "", { reply: inbox });
+  async #observe(question: Msg): Promise<void> {
+    const expected = this.#membersExpected();
+    const roll = { subject: CENSUS_SUBJECT, expected, patienceMs: PATIENCE_MS };
+    const seen = await callRoll<MemberObservation>(this.#connection, roll).catch(() => []);
+    if (seen.length > 0) question.respond(encodeJson(takeCensus(seen)));
   }
 }

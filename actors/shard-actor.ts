@@ -15,18 +15,23 @@
  */
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
 import { AnsweredIds, type Answer } from "../admission/answered-ids.ts";
+import { takeoverUnits } from "../admission/durability.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
+import type { ShardKeys } from "../admission/shard-keys.ts";
+import { StatePageReader } from "../algorithms/state-page.ts";
 import { DIMENSIONS, type Tier } from "../core/decision.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
 import { invalidToken, isIdToken } from "../core/id.ts";
 import { itemsAtMost } from "../core/packed-request.ts";
 import { encodeJson, errorBody, jsonMillis, parseJsonRequest, type JsonDecision } from "../core/wire-json.ts";
-import { millisCeil, type Micros } from "../core/units.ts";
+import { micros, millisCeil, type Micros } from "../core/units.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Actor, Outbox } from "./actor.ts";
 import { DecisionDesk, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
+import { HeldAnswers } from "./held-answers.ts";
+import { resetKey } from "./key-reset.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
 import { PackedFrames } from "./packed-frames.ts";
 import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, ShardOpened } from "./shard-event.ts";
@@ -56,6 +61,9 @@ export class ShardActor implements Actor<ShardEvent> {
   readonly #frames: PackedFrames;
   /** By shard; undefined where it is not ours. */
   readonly #open: (OpenShard | undefined)[];
+  /** Keys of shards that are about to become ours. */
+  readonly #staged = new Map<number, ShardKeys>();
+  readonly #held = new HeldAnswers();
 
   constructor(options: ShardActorOptions) {
     const policies = compilePolicies(options.policies);
@@ -69,6 +77,16 @@ export class ShardActor implements Actor<ShardEvent> {
     switch (event.kind) {
       case "tick":
         for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#desk.admission.sweep(nowUs);
+        this.#releaseHeld(nowUs, outbox);
+        return 0;
+      case "journal-advanced":
+        this.#releaseHeld(nowUs, outbox);
+        return 0;
+      case "shard-page":
+        this.#adoptPage(event.shard, event.page);
+        return 0;
+      case "shard-takeover":
+        this.#stagedKeys(event.shard).recover(event.atUs, (policy) => takeoverUnits(policy, event.times));
         return 0;
       case "policies-changed":
         this.#adopt(event.document);
@@ -96,6 +114,25 @@ export class ShardActor implements Actor<ShardEvent> {
     return Math.max(1, itemsAtMost(event.payload));
   }
 
+  /** What the process must reach of an open shard: to hand it over, and to journal it. */
+  get admission(): Admission {
+    return this.#desk.admission;
+  }
+
+  /** Answers decided at a shard that wait for its journal. */
+  heldFor(shard: number): number {
+    return this.#held.countOf(shard);
+  }
+
+  /** What was answered under idempotency ids, for the shard's next owner. */
+  answeredIds(shard: number): Uint8Array {
+    return this.#open[shard]?.answered.save() ?? EMPTY;
+  }
+
+  lane(event: ShardEvent): string {
+    return "tenant" in event ? event.tenant : "";
+  }
+
   #message(event: Message, nowUs: Micros, outbox: Outbox): number {
     // Its owner has a copy: all who subscribe to a shard get all of its messages.
     if (event.via >= 0 && this.#open[event.via] === undefined) return 0;
@@ -107,8 +144,21 @@ export class ShardActor implements Actor<ShardEvent> {
       if (!(error instanceof ParlError)) throw error;
       answer = this.#error(error);
     }
-    if (answer !== undefined && event.replyTo !== "") outbox.reply(event.replyTo, answer);
+    const { holds } = this.#desk.admission;
+    if (answer !== undefined && event.replyTo !== "") {
+      if (holds.length === 0) outbox.reply(event.replyTo, answer);
+      else this.#held.add(this.#desk.admission.home, event.replyTo, answer, [...holds], nowUs);
+    }
+    holds.length = 0;
     return this.#desk.sequence - before;
+  }
+
+  #releaseHeld(nowUs: Micros, outbox: Outbox): void {
+    this.#held.release(
+      nowUs,
+      (to, payload) => outbox.reply(to, payload),
+      (to, error) => outbox.reply(to, this.#error(error)),
+    );
   }
 
   /** Undefined when another process will answer. */
@@ -119,7 +169,9 @@ export class ShardActor implements Actor<ShardEvent> {
       case "key-request":
         return this.#keyRequest(event, nowUs, outbox);
       case "inquiry":
-        return this.#inquiry(event, outbox);
+        return this.#inquiry(event, nowUs, outbox);
+      case "forget":
+        return encodeJson(resetKey(event, this.#desk.admission, nowUs));
       case "misdirected":
         throw misdirected(event.subject);
     }
@@ -135,29 +187,49 @@ export class ShardActor implements Actor<ShardEvent> {
     const policies = compilePolicies(document, admission.policies.revision + 1);
     admission.adopt(policies);
     tally.adopt(policies);
+    this.#desk.limited.adopt(policies.policies);
     this.#frames.adopt();
   }
 
   #openShard(event: ShardOpened, nowUs: Micros): void {
     const { admission } = this.#desk;
-    const { shard, epoch } = event;
+    const { shard, epoch, isJournalled, isRecovered, answeredIds } = event;
     const known = this.#open[shard];
     if (known !== undefined) {
       // Ours before and still: only the token is new.
       known.epoch = epoch;
       return;
     }
-    const keys = admission.newKeys(shard);
-    admission.open(shard, keys);
-    this.#open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered: new AnsweredIds() };
+    admission.open(shard, this.#stagedKeys(shard), isJournalled);
+    this.#staged.delete(shard);
+    if (isRecovered === true) admission.journal(shard, nowUs)?.recovered(nowUs);
+    const answered = new AnsweredIds();
+    if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);
+    this.#open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered };
+  }
+
+  #adoptPage(shard: number, bytes: Uint8Array): void {
+    const page = new StatePageReader();
+    page.open(bytes);
+    // At the page's own time: what was charged then has drained since.
+    this.#stagedKeys(shard).adoptPage(page, micros(0));
+  }
+
+  #stagedKeys(shard: number): ShardKeys {
+    const staged = this.#staged.get(shard) ?? this.#desk.admission.newKeys(shard);
+    this.#staged.set(shard, staged);
+    return staged;
   }
 
   #closeShard(shard: number): void {
+    this.#staged.get(shard)?.clear();
+    this.#staged.delete(shard);
     this.#open[shard] = undefined;
+    this.#held.drop(shard);
     this.#desk.admission.close(shard);
   }
 
-  #inquiry(event: Inquiry, outbox: Outbox): Uint8Array | undefined {
+  #inquiry(event: Inquiry, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     const { region, member, shards, facts } = this.#options;
     const { admission } = this.#desk;
     switch (event.what) {
@@ -165,6 +237,8 @@ export class ShardActor implements Actor<ShardEvent> {
         return encodeJson(
           observeMember({ region, member, shards }, admission, this.#desk.tally, this.#open, facts()),
         );
+      case "limited":
+        return encodeJson(this.#desk.limited.report(nowUs));
       case "policy":
         return encodeJson(observePolicy(region, admission, event.name));
       case "shard": {

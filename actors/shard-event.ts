@@ -1,6 +1,7 @@
 /** What arrives in a shard actor's mailbox. */
 import type { PolicyDocument } from "../admission/policy.ts";
 import type { Micros } from "../core/units.ts";
+import type { ForgetRequest } from "./key-reset.ts";
 
 /** How a message came: by a shard's own subscription, or by the public one, where anybody may get it. */
 export interface Arrival {
@@ -35,7 +36,7 @@ export interface PackedFrame extends Arrival {
 /** A question about the process rather than a key. */
 export interface Inquiry extends Arrival {
   readonly kind: "inquiry";
-  readonly what: "member" | "policy" | "shard";
+  readonly what: "member" | "policy" | "shard" | "limited";
   /** Policy name or shard number; "" for the member. */
   readonly name: string;
 }
@@ -51,22 +52,43 @@ interface PoliciesChanged {
   readonly document: PolicyDocument;
 }
 
-/** A shard is ours from now on. */
+/** Keys of a shard that is about to become ours: a state page. */
+interface ShardPage {
+  readonly kind: "shard-page";
+  readonly shard: number;
+  readonly page: Uint8Array;
+}
+
+/** Owners before crashed: what they may have spent unseen is charged to every key of the shard. */
+interface ShardTakeover {
+  readonly kind: "shard-takeover";
+  readonly shard: number;
+  readonly atUs: Micros;
+  readonly times: number;
+}
+
+/** The shard is ours from now on, with what pages and takeovers have told of it. */
 export interface ShardOpened {
   readonly kind: "shard-opened";
   readonly shard: number;
   readonly epoch: number;
-  /** Pages of keys that its owner before had, to be taken over. */
-  readonly pages: readonly Uint8Array[];
-  /** When set, the owner before crashed: what it may have spent unseen is charged as of this wall time. */
-  readonly crashedUs?: Micros;
-  /** Nothing of its state could be found although there must be some: every key starts exhausted. */
-  readonly isStateLost?: boolean;
+  /** Whether a journal is kept of it. */
+  readonly isJournalled: boolean;
+  /** Whether its journal knows all of what pages and takeovers have told. */
+  readonly isRecovered?: boolean;
+  /** Answers given under idempotency ids (AnsweredIds.save), when its owner before has told them. */
+  readonly answeredIds?: Uint8Array;
 }
 
+/** The shard is somebody else's, or what was told of it is not to become ours. */
 interface ShardClosed {
   readonly kind: "shard-closed";
   readonly shard: number;
+}
+
+/** The journal knows more than before. */
+interface JournalAdvanced {
+  readonly kind: "journal-advanced";
 }
 
 /** Time for housekeeping. */
@@ -75,6 +97,14 @@ interface Tick {
 }
 
 /** Something somebody sent, who may be waiting for an answer. */
-export type Message = KeyRequest | PackedFrame | Inquiry | Misdirected;
+export type Message = KeyRequest | PackedFrame | Inquiry | ForgetRequest | Misdirected;
 
-export type ShardEvent = Message | PoliciesChanged | ShardOpened | ShardClosed | Tick;
+export type ShardEvent =
+  | Message
+  | PoliciesChanged
+  | ShardPage
+  | ShardTakeover
+  | ShardOpened
+  | ShardClosed
+  | JournalAdvanced
+  | Tick;

@@ -59,6 +59,7 @@ function atShard(tokens: readonly string[], payload: Uint8Array, arrival: Arriva
       if (verb !== "pack") return undefined;
       return { kind: "packed-frame", tenant, shard: arrival.via, payload, ...arrival };
     case 3:
+      if (verb === "forget") return { kind: "forget", of: { tenant, key }, payload, ...arrival };
       if (!isKeyVerb(verb)) return undefined;
       return { kind: "key-request", verb, isForwarded: false, tenant, key, payload, ...arrival };
     case 4: {
@@ -76,6 +77,9 @@ function atLarge(tokens: readonly string[], payload: Uint8Array, arrival: Arriva
   const [verb = "", first = "", second = "", third = ""] = tokens;
   switch (tokens.length) {
     case 2:
+      if (verb === "members" && first === "limited") {
+        return { kind: "inquiry", what: "limited", name: "", ...arrival };
+      }
       if (!(verb === "observe" && first === "region") && !(verb === "members" && first === "observe")) {
         return undefined;
       }

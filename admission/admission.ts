@@ -20,6 +20,8 @@ import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
 import { IdentityHash } from "../core/half-sip-hash.ts";
 import type { Micros } from "../core/units.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import type { HeavyKeys } from "./heavy-keys.ts";
+import { JournalledKeys } from "./journalled-keys.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
@@ -30,6 +32,12 @@ const TENANT_VIEWS_MAX = 4_096;
 export interface ClusterSecret {
   readonly high: number;
   readonly low: number;
+}
+
+/** A charge whose answer waits until the journal has come to a position. */
+export interface JournalHold {
+  readonly heavyKeys: HeavyKeys;
+  readonly position: number;
 }
 
 export interface AdmissionOptions {
@@ -48,12 +56,16 @@ export class Admission {
   tightest = -1;
   /** Home shard of the check described, by its finest dimension. */
   home = 0;
+  /** Charges that the journal must know before their answers go out; emptied by whoever answers. */
+  readonly holds: JournalHold[] = [];
 
   #policies: PolicySet;
   readonly #hash: IdentityHash;
   readonly #budget: MemoryBudget;
   /** By shard; undefined where the home is another process. */
   readonly #keys: (ShardKeys | undefined)[];
+  /** By shard; undefined where nothing is journalled. */
+  readonly #journals: (JournalledKeys | undefined)[];
   readonly #views = new Map<string, TenantView>();
   #sweepNext = 0;
 
@@ -63,8 +75,10 @@ export class Admission {
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
-  // What the last evaluate looked at, in order, for the commit.
+  // What the last evaluate looked at, in order, for the commit: limiter, place in the view, units left.
   readonly #looked: KeyedLimiter[] = [];
+  readonly #lookedPlace: number[] = [];
+  readonly #lookedLeft: number[] = [];
   #lookedCount = 0;
   readonly #one = new Verdict();
   /** Least left under any policy looked at, were the check refused. */
@@ -76,6 +90,7 @@ export class Admission {
     this.#hash = new IdentityHash(options.secret.high, options.secret.low);
     this.#budget = options.budget;
     this.#keys = Array.from({ length: options.shards }, () => undefined);
+    this.#journals = Array.from({ length: options.shards }, () => undefined);
     this.#view = this.#viewOf("");
   }
 
@@ -91,16 +106,35 @@ export class Admission {
     return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
   }
 
-  /** From now on the shard's keys are decided here. */
-  open(shard: number, keys: ShardKeys): void {
+  /**
+   * From now on the shard's keys are decided here.
+   *
+   * @param isJournalled whether `journal` is to be kept of them
+   */
+  open(shard: number, keys: ShardKeys, isJournalled = false): void {
     this.#keys[shard] = keys;
+    if (!isJournalled) return;
+    this.#journals[shard] = new JournalledKeys(keys, this.#policies, shard / this.shards, this.#budget);
   }
 
-  /** Lets go of a shard. @returns its keys, undefined when it was not open */
-  close(shard: number): ShardKeys | undefined {
-    const keys = this.#keys[shard];
+  /** Lets go of a shard and forgets its keys. */
+  close(shard: number): void {
+    this.#keys[shard]?.clear();
     this.#keys[shard] = undefined;
-    return keys;
+    this.#journals[shard]?.dispose();
+    this.#journals[shard] = undefined;
+  }
+
+  /** Undefined when the shard is not open. */
+  keys(shard: number): ShardKeys | undefined {
+    return this.#keys[shard];
+  }
+
+  /** What of an open shard the journal must know; undefined when it keeps none. */
+  journal(shard: number, nowUs: Micros): JournalledKeys | undefined {
+    // Its pages are written under the policies in force.
+    if (this.#journals[shard] !== undefined) this.#keysOf(shard, nowUs);
+    return this.#journals[shard];
   }
 
   isOpen(shard: number): boolean {
@@ -114,6 +148,7 @@ export class Admission {
   /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
+    for (const journal of this.#journals) journal?.adopt(policies);
     this.#views.clear();
     this.#view = this.#viewOf("");
   }
@@ -150,7 +185,7 @@ export class Admission {
   decide(cost: number, nowUs: Micros): void {
     this.evaluate(cost, nowUs);
     if (this.verdict.outcome !== "allowed" || cost === 0) return;
-    for (let i = 0; i < this.#lookedCount; i += 1) (this.#looked[i] as KeyedLimiter).commit(cost);
+    for (let i = 0; i < this.#lookedCount; i += 1) this.#charge(i, cost, nowUs);
   }
 
   /** Writes the combined verdict of the check described; charges nothing. */
@@ -170,6 +205,8 @@ export class Admission {
       const limiter = this.#look(i, cost, nowUs);
       if (limiter === undefined) continue;
       this.#looked[this.#lookedCount] = limiter;
+      this.#lookedPlace[this.#lookedCount] = i;
+      this.#lookedLeft[this.#lookedCount] = this.#one.remaining;
       this.#lookedCount += 1;
       this.#combine(view.policyIndices[i] as number, cost);
     }
@@ -181,7 +218,12 @@ export class Admission {
   /** Charges usage that already happened to every matching policy; leaves a peek in the verdict. */
   report(cost: number, nowUs: Micros): void {
     this.evaluate(0, nowUs);
-    for (let i = 0; i < this.#lookedCount; i += 1) (this.#looked[i] as KeyedLimiter).commit(cost);
+    for (let i = 0; i < this.#lookedCount; i += 1) {
+      // Charged whatever is left: then nobody can tell how much is in use.
+      const left = (this.#lookedLeft[i] as number) - cost;
+      this.#lookedLeft[i] = left > 0 ? left : -Infinity;
+      this.#charge(i, cost, nowUs);
+    }
     this.evaluate(0, nowUs);
   }
 
@@ -193,10 +235,30 @@ export class Admission {
     }
   }
 
+  /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
+  forget(index: number, nowUs: Micros): boolean {
+    const i = this.#view.policyIndices.indexOf(index);
+    const limiter = i < 0 ? undefined : this.#look(i, 0, nowUs);
+    if (limiter === undefined) return false;
+    const dimension = this.#view.dimensions[i] as number;
+    limiter.forget(this.#high[dimension] as number, this.#low[dimension] as number);
+    return true;
+  }
+
+  /** Half of the identity, in one dimension, of the check described. */
+  highOf(dimension: number): number {
+    return this.#high[dimension] as number;
+  }
+
+  lowOf(dimension: number): number {
+    return this.#low[dimension] as number;
+  }
+
   /** Drops some idle keys of the next shard in turn. */
   sweep(nowUs: Micros): void {
     this.#sweepNext = (this.#sweepNext + 1) % this.shards;
     this.#keysOf(this.#sweepNext, nowUs)?.sweep(nowUs);
+    this.#journals[this.#sweepNext]?.sweep(nowUs);
   }
 
   /** @param shard one that is open */
@@ -223,6 +285,22 @@ export class Admission {
     const limiter = keys.limiter(this.#view.policyIndices[i] as number);
     limiter.evaluate(this.#high[dimension] as number, this.#low[dimension] as number, cost, nowUs, this.#one);
     return limiter;
+  }
+
+  /** Charges what the i-th look found, and tells the journal. */
+  #charge(i: number, cost: number, nowUs: Micros): void {
+    const limiter = this.#looked[i] as KeyedLimiter;
+    limiter.commit(cost);
+    const place = this.#lookedPlace[i] as number;
+    const dimension = this.#view.dimensions[place] as number;
+    const journal = this.#journals[this.#homes[dimension] as number];
+    if (journal === undefined) return;
+    const policyIndex = this.#view.policyIndices[place] as number;
+    if (!journal.isTold(policyIndex)) return;
+    const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number);
+    const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
+    const position = journal.charged(policyIndex, high, low, cost, used, nowUs);
+    if (position > 0) this.holds.push({ heavyKeys: journal.heavyKeys(policyIndex), position });
   }
 
   #combine(index: number, cost: number): void {

@@ -14,6 +14,11 @@ import type { Micros } from "../core/units.ts";
 
 const GENERATION_US = 30_000_000;
 const IDS_PER_GENERATION_MAX = 65_536;
+/** About two megabytes. */
+const IDS_SAVED_MAX = 8_192;
+
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 export interface Answer {
   /** Everything the request asked for; another request under the same id is refused. */
@@ -43,6 +48,28 @@ export class AnsweredIds {
     const verdict = new Verdict();
     verdict.copyFrom(answer.verdict);
     this.#young.set(`${tenant} ${id}`, { ...answer, verdict });
+  }
+
+  /** The youngest answers as bytes, for the shard's next owner. */
+  save(): Uint8Array {
+    const entries = [...this.#old, ...this.#young].slice(-IDS_SAVED_MAX);
+    return utf8.encode(JSON.stringify(entries));
+  }
+
+  /** Takes over what `save` gave. @throws ParlError PARL_MALFORMED, and nothing is taken over */
+  load(bytes: Uint8Array): void {
+    let entries: readonly (readonly [string, Answer])[];
+    try {
+      entries = (JSON.parse(fromUtf8.decode(bytes)) as [string, Answer][]).map(([key, answer]) => {
+        const verdict = Object.assign(new Verdict(), answer.verdict);
+        // JSON has no Infinity.
+        verdict.retryAfterUs ??= Infinity;
+        return [key, { ...answer, verdict }];
+      });
+    } catch (cause) {
+      throw new ParlError("PARL_MALFORMED", "the answers given under ids cannot be read", { cause });
+    }
+    for (const [key, answer] of entries) this.#young.set(key, answer);
   }
 
   #turn(nowUs: Micros): void {

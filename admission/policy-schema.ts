@@ -15,6 +15,7 @@ import { US_PER_MS, type Micros } from "../core/units.ts";
 import { parseDuration } from "./duration.ts";
 import { PolicyFileError } from "./policy-file-error.ts";
 import { numberIn, problemsOf } from "./policy-problem.ts";
+import { ON_CRASH } from "./durability.ts";
 import { FAILURE_MODES, type Policy, type PolicyDocument, type PolicyMatch } from "./policy.ts";
 
 const POLICIES_MAX = 4_096;
@@ -64,6 +65,7 @@ const policyFields = z.strictObject(
     burst: wholeNumber(1, UNITS_MAX).optional(),
     subWindows: wholeNumber(1, SUB_WINDOWS_MAX).optional(),
     onFailure: z.enum(FAILURE_MODES, oneOf(FAILURE_MODES)).default("allow"),
+    onCrash: z.enum(ON_CRASH, oneOf(ON_CRASH)).optional(),
   },
   "must be a mapping with name, dimension, algorithm, limit and window",
 );
@@ -103,13 +105,14 @@ export function parsePolicies(input: unknown, source: string): PolicyDocument {
   };
 }
 
-function toPolicy({ match, window, burst, subWindows, ...same }: PolicyFields): Policy {
+function toPolicy({ match, window, burst, subWindows, onCrash, ...same }: PolicyFields): Policy {
   return {
     ...same,
     match: toMatch(match),
     windowUs: window,
     ...(burst !== undefined && { burst }),
     ...(subWindows !== undefined && { subWindows }),
+    ...(onCrash !== undefined && { onCrash }),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { AlgorithmParams } from "../algorithms/algorithm.ts";
 import type { Dimension } from "../core/decision.ts";
+import type { OnCrash } from "./durability.ts";
 
 /** What to answer when the limiter itself cannot: the outage contract of a policy. */
 export const FAILURE_MODES = ["allow", "deny", "local"] as const;
@@ -15,6 +16,8 @@ export interface Policy extends AlgorithmParams {
   readonly dimension: Dimension;
   readonly match: PolicyMatch;
   readonly onFailure: FailureMode;
+  /** What the successor of a crashed owner starts from (durability.ts); bounded when absent. */
+  readonly onCrash?: OnCrash;
 }
 
 /** Tenants as id tokens (core/id.ts). No member present: every tenant matches. */

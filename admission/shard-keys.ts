@@ -3,17 +3,30 @@
  *
  * When the policies change, a shard takes them over the next time it is touched: limiters of a policy whose
  * algorithm and window stayed the same are retuned and keep every key's debt; the others start afresh.
+ *
+ * A shard moves to another process as state pages while it goes on deciding:
+ *
+ *      giver    startTracking ─▶ writePage … ─▶ writeDirtyPage … ─▶ (decides no more) writeDirtyPage … ─▶ clear
+ *      taker    adoptPage, in that order ─▶ adopt(own policies)
+ *
+ * or out of a journal, which then says `recover` for what was spent and not written. Pages carry the numbers
+ * they were written under; keys are decided under those until `adopt`, which the first check sees to, since
+ * `revision` is −1 until then.
  */
-import type { Algorithm } from "../algorithms/algorithm.ts";
+import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import { KeySet } from "../algorithms/key-set.ts";
+import { highOf, lowOf } from "../algorithms/key-table.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
-import { canRetune, createAlgorithm } from "../algorithms/registry.ts";
+import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
+import type { StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
 import type { Micros } from "../core/units.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
 
 /** Looked at per sweep call and limiter: some ten microseconds' worth. */
 const SWEEP_SLOTS = 512;
+const REVISION_FOREIGN = -1;
 
 export interface ShardUsage {
   keys: number;
@@ -22,58 +35,101 @@ export interface ShardUsage {
   overflowed: number;
 }
 
+/** Where a walk over all keys of a shard stands. */
+export interface KeyWalk {
+  /** Index of the policy whose keys are being written, and where in hash order. */
+  index: number;
+  from: number;
+  /** Of the policies at the start: a walk that they change under starts again. */
+  revision: number;
+  isDone: boolean;
+}
+
+/** Told of every key charged: index of the policy in force, identity of either sign. */
+export type ShardKeyListener = (policyIndex: number, high: number, low: number) => void;
+
+/** One policy's keys, and the numbers they are decided under. */
+interface Holding {
+  readonly limiter: KeyedLimiter;
+  readonly params: AlgorithmParams;
+  /** Keys charged since they were last written, while that is tracked. */
+  readonly dirty: KeySet | undefined;
+}
+
 export class ShardKeys {
   readonly shard: number;
+  /** Entries of adopted pages whose policy is not in force here. */
+  droppedEntries = 0;
+
   readonly #budget: MemoryBudget;
   /** This shard's place in the growth cycle of all shards, 0 … 1. */
   readonly #stagger: number;
   #policies: PolicySet;
-  /** By index into `#policies.policies`. */
+  #revision: number;
+  /** By index into `#policies.policies`; the limiters again, for whoever decides. */
+  #holdings: (Holding | undefined)[] = [];
   #limiters: (KeyedLimiter | undefined)[] = [];
   #sweepNext = 0;
   #retiredEvictions = 0;
   #retiredOverflows = 0;
 
+  #isTracking = false;
+  #listener: ShardKeyListener | undefined;
+  /** Where the round of dirty pages stands. */
+  #dirtyIndex = 0;
+  #dirtyFrom = 0;
+
   constructor(shard: number, stagger: number, policies: PolicySet, budget: MemoryBudget) {
     this.shard = shard;
     this.#stagger = stagger;
     this.#policies = policies;
+    this.#revision = policies.revision;
     this.#budget = budget;
   }
 
   limiter(index: number): KeyedLimiter {
-    return this.#limiters[index] ?? this.#openLimiter(index);
+    return this.#limiters[index] ?? this.#open(index).limiter;
   }
 
+  /** Of the policies in force; −1 while some keys are decided under numbers they came with. */
   get revision(): number {
-    return this.#policies.revision;
+    return this.#revision;
   }
 
   /** Puts other policies in force for this shard's keys. Cost: one pass over the retuned tables. */
   adopt(policies: PolicySet, nowUs: Micros): void {
-    const byName = new Map<string, { policy: Policy; limiter: KeyedLimiter }>();
-    for (const [index, limiter] of this.#limiters.entries()) {
+    const byName = new Map<string, { policy: Policy; holding: Holding }>();
+    for (const [index, holding] of this.#holdings.entries()) {
       const policy = this.#policies.policies[index] as Policy;
-      if (limiter !== undefined) byName.set(policy.name, { policy, limiter });
+      if (holding !== undefined) byName.set(policy.name, { policy, holding });
     }
-    const kept: { index: number; limiter: KeyedLimiter; algorithm: Algorithm }[] = [];
+    const kept: { index: number; holding: Holding; params: Policy; algorithm: Algorithm | undefined }[] = [];
     for (const [index, after] of policies.policies.entries()) {
       const before = byName.get(after.name);
       if (before === undefined || before.policy.dimension !== after.dimension) continue;
-      if (!canRetune(before.policy, after)) continue;
-      const { limiter } = before;
+      const { holding } = before;
+      const isSame = isSameParams(holding.params, after);
+      if (!isSame && !canRetune(holding.params, after)) continue;
       // Throws for impossible numbers; nothing has been touched by then.
-      kept.push({ index, limiter, algorithm: createAlgorithm(after, limiter.algorithm) });
+      const algorithm = isSame ? undefined : createAlgorithm(after, holding.limiter.algorithm);
+      kept.push({ index, holding, params: after, algorithm });
       byName.delete(after.name);
     }
-    this.#limiters = [];
-    for (const { index, limiter, algorithm } of kept) {
-      limiter.retune(algorithm, nowUs);
-      this.#limiters[index] = limiter;
-    }
-    for (const { limiter } of byName.values()) this.#retire(limiter);
+    for (const { holding } of byName.values()) this.#retire(holding);
     this.#policies = policies;
+    this.#holdings = [];
+    this.#limiters = [];
+    for (const { index, holding, params, algorithm } of kept) {
+      if (algorithm !== undefined) holding.limiter.retune(algorithm, nowUs);
+      this.#hold(index, { ...holding, params });
+      const { limiter, dirty } = holding;
+      // Debt drains at another rate from this moment on, and the places of a walk mean other policies.
+      if (dirty !== undefined) limiter.forEachKey((high, low) => dirty.add(high, low));
+    }
+    this.#revision = policies.revision;
     this.#sweepNext = 0;
+    this.#dirtyIndex = 0;
+    this.#dirtyFrom = 0;
   }
 
   /** Drops some idle keys of the next limiter in turn. */
@@ -105,16 +161,197 @@ export class ShardKeys {
     return usage;
   }
 
-  #openLimiter(index: number): KeyedLimiter {
-    const algorithm = createAlgorithm(this.#policies.policies[index] as Policy);
-    const limiter = new KeyedLimiter(algorithm, { stagger: this.#stagger, budget: this.#budget });
-    this.#limiters[index] = limiter;
-    return limiter;
+  /** Begins a page of one policy's keys, to be filled by `limiter(index).writeKey`. */
+  beginPage(index: number, page: StatePageWriter): void {
+    const { limiter, params } = this.#holdings[index] ?? this.#open(index);
+    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params);
   }
 
-  #retire(limiter: KeyedLimiter): void {
+  /** A walk that has not begun; `writePage` takes it on. */
+  newWalk(): KeyWalk {
+    return { index: 0, from: 0, revision: this.#policies.revision, isDone: false };
+  }
+
+  /**
+   * Writes the walk's next page, of keys of one policy in hash order; to be called until `walk.isDone`. May be
+   * called between decisions. A page that comes out with `count` 0 has nothing to send.
+   */
+  writePage(walk: KeyWalk, page: StatePageWriter): void {
+    page.clear();
+    if (walk.revision !== this.#policies.revision) {
+      // When tracked, every key kept is dirty now: the rest of the walk is done by dirty pages.
+      const isDone = this.#isTracking;
+      Object.assign(walk, { index: 0, from: 0, revision: this.#policies.revision, isDone });
+    }
+    while (!walk.isDone) {
+      const limiter = this.#limiters[walk.index];
+      if (limiter !== undefined) {
+        this.beginPage(walk.index, page);
+        walk.from = limiter.writePage(walk.from, page);
+        if (walk.from > 0) return;
+      }
+      walk.from = 0;
+      walk.index += 1;
+      walk.isDone = walk.index >= this.#limiters.length;
+      if (page.count > 0) return;
+    }
+  }
+
+  /** From now on every key that is charged is dirty, until `stopTracking`. Memory: 11 bytes a dirty key. */
+  startTracking(): void {
+    this.stopTracking();
+    this.#isTracking = true;
+    for (const [index, holding] of this.#holdings.entries()) {
+      if (holding !== undefined) this.#hold(index, { ...holding, dirty: new KeySet(this.#budget) });
+    }
+    this.#dirtyIndex = 0;
+    this.#dirtyFrom = 0;
+  }
+
+  stopTracking(): void {
+    this.#isTracking = false;
+    for (const [index, holding] of this.#holdings.entries()) {
+      if (holding?.dirty === undefined) continue;
+      holding.dirty.dispose();
+      this.#hold(index, { ...holding, dirty: undefined });
+    }
+  }
+
+  /** Keys charged since they were last written. */
+  get dirtyKeys(): number {
+    return this.#holdings.reduce((sum, holding) => sum + (holding?.dirty?.size ?? 0), 0);
+  }
+
+  /**
+   * Writes a page of dirty keys of one policy as they stand now; they are dirty no more. A key that is gone is
+   * left out: whatever was written of it before has drained as well.
+   *
+   * @returns false when nothing is dirty; a page that comes out with `count` 0 has nothing to send
+   */
+  writeDirtyPage(page: StatePageWriter): boolean {
+    page.clear();
+    for (let looks = 0; looks <= this.#holdings.length; looks += 1) {
+      const { limiter, dirty } = this.#holdings[this.#dirtyIndex] ?? {};
+      if (limiter !== undefined && dirty !== undefined && dirty.size > 0) {
+        this.beginPage(this.#dirtyIndex, page);
+        this.#writeDirty(limiter, dirty, page);
+        return true;
+      }
+      this.#dirtyFrom = 0;
+      this.#dirtyIndex = (this.#dirtyIndex + 1) % Math.max(1, this.#holdings.length);
+    }
+    return false;
+  }
+
+  /** Told of every key charged from now on; undefined ends it. Costs a call per policy charged. */
+  listen(listener: ShardKeyListener | undefined): void {
+    this.#listener = listener;
+    for (const [index, holding] of this.#holdings.entries()) {
+      if (holding !== undefined) this.#hold(index, holding);
+    }
+  }
+
+  /**
+   * Takes over the keys of an opened page; keys that are here already are overwritten. Pages of one writer go
+   * in the order of writing. A policy not in force here is dropped and counted; a page under numbers that keys
+   * cannot go on under (another algorithm, another window) puts its keys in the place of those before.
+   *
+   * @returns keys that have a place of their own now
+   */
+  adoptPage(page: StatePageReader, nowUs: Micros): number {
+    const index = this.#policies.policies.findIndex(({ name }) => name === page.policy);
+    if (index < 0) {
+      this.droppedEntries += page.count;
+      return 0;
+    }
+    const { limiter } = this.#holdingFor(index, page.params, nowUs);
+    if (!isSameParams(page.params, this.#policies.policies[index] as Policy))
+      this.#revision = REVISION_FOREIGN;
+    return limiter.adoptPage(page, nowUs);
+  }
+
+  /**
+   * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
+   * first seen later starts as one that was (KeyedLimiter.setArrears). After all pages, before the first check;
+   * to exhaust every key because what is here cannot be trusted, `clear` first.
+   *
+   * @param unitsOf what one key may have spent; 0 for a policy that starts afresh
+   */
+  recover(atUs: Micros, unitsOf: (policy: Policy) => number): void {
+    for (const [index, policy] of this.#policies.policies.entries()) {
+      const units = unitsOf(policy);
+      if (units <= 0) continue;
+      const { limiter } = this.#holdings[index] ?? this.#open(index);
+      limiter.chargeAll({ units, atUs });
+      limiter.setArrears({ units, atUs });
+    }
+  }
+
+  /** Forgets everything and gives all memory back. */
+  clear(): void {
+    for (const holding of this.#holdings) if (holding !== undefined) this.#retire(holding);
+    this.#holdings = [];
+    this.#limiters = [];
+    this.#revision = this.#policies.revision;
+    this.#sweepNext = 0;
+  }
+
+  #writeDirty(limiter: KeyedLimiter, dirty: KeySet, page: StatePageWriter): void {
+    // Goes round in hash order, so that a key charged all the time does not keep the others waiting.
+    for (;;) {
+      const place = dirty.nextFrom(this.#dirtyFrom);
+      if (place < 0) break;
+      this.#dirtyFrom = place;
+      if (!limiter.writeKey(highOf(place), lowOf(place), page)) return;
+      dirty.delete(highOf(place), lowOf(place));
+    }
+    this.#dirtyFrom = 0;
+    this.#dirtyIndex = (this.#dirtyIndex + 1) % this.#holdings.length;
+  }
+
+  /** The policy's keys, decided under just these numbers. */
+  #holdingFor(index: number, params: AlgorithmParams, nowUs: Micros): Holding {
+    const held = this.#holdings[index];
+    if (held !== undefined && isSameParams(held.params, params)) return held;
+    if (held !== undefined && canRetune(held.params, params)) {
+      held.limiter.retune(createAlgorithm(params, held.limiter.algorithm), nowUs);
+      return this.#hold(index, { ...held, params });
+    }
+    if (held !== undefined) this.#retire(held);
+    return this.#openWith(index, params);
+  }
+
+  #open(index: number): Holding {
+    return this.#openWith(index, this.#policies.policies[index] as Policy);
+  }
+
+  #openWith(index: number, params: AlgorithmParams): Holding {
+    const options = { stagger: this.#stagger, budget: this.#budget };
+    const limiter = new KeyedLimiter(createAlgorithm(params), options);
+    const dirty = this.#isTracking ? new KeySet(this.#budget) : undefined;
+    return this.#hold(index, { limiter, params, dirty });
+  }
+
+  /** Puts a holding in its place, its limiter reporting to whoever wants to know. */
+  #hold(index: number, holding: Holding): Holding {
+    const { limiter, dirty } = holding;
+    const listener = this.#listener;
+    this.#holdings[index] = holding;
+    this.#limiters[index] = limiter;
+    if (dirty === undefined && listener === undefined) limiter.track(undefined);
+    else {
+      limiter.track((high, low) => {
+        dirty?.add(high, low);
+        listener?.(index, high, low);
+      });
+    }
+    return holding;
+  }
+
+  #retire({ limiter, dirty }: Holding): void {
     this.#retiredEvictions += limiter.evictedLive;
     this.#retiredOverflows += limiter.overflowed;
     limiter.dispose();
+    dirty?.dispose();
   }
 }

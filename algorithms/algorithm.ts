@@ -39,6 +39,16 @@ export interface AlgorithmParams {
   readonly subWindows?: number;
 }
 
+/** What keys remember outside their words, oldest first: how it is read out and rebuilt (state-page.ts). */
+export interface EventLog {
+  /** Points the log at a key. @returns how many events it still remembers at `nowUs` */
+  select(words: Uint32Array, at: number, nowUs: Micros): number;
+  timeUs(index: number): number;
+  cost(index: number): number;
+  /** Adds an event later than the ones before, without regard to what they allow. */
+  append(words: Uint32Array, at: number, timeUs: Micros, cost: number): void;
+}
+
 export interface Algorithm {
   readonly name: AlgorithmName;
   /** Whole 32-bit words of state per key, besides the 16 bits beside the hash. */
@@ -47,6 +57,8 @@ export interface Algorithm {
   readonly capacity: number;
   /** A key not looked at for this long must be swept before its modular times come round again. */
   readonly staleAfterUs: number;
+  /** Absent when the words are all there is. Words that lead into a log mean nothing in another process. */
+  readonly log?: EventLog;
 
   /** Writes the state of a key never seen before. */
   open(words: Uint32Array, at: number, nowUs: Micros): void;
@@ -58,6 +70,8 @@ export interface Algorithm {
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean;
   /** Rewrites state left by `previous`, the same algorithm with other numbers, so that debt is kept. */
   retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void;
+  /** Makes the key at least as strict as `other` from now on, where the two must share one bucket. */
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void;
   /** Gives back whatever the key holds outside its words. */
   release(words: Uint32Array, at: number): void;
   /** Bytes held outside the key table. */

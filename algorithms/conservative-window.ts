@@ -74,6 +74,11 @@ export class ConservativeWindow implements Algorithm {
   /** Counts are counts under any limit. */
   retune(): void {}
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    this.charge(words, at, this.#countFrom(other, otherAt, id, id), nowUs);
+  }
+
   release(): void {}
 
   outsideBytes(): number {

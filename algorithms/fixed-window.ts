@@ -62,6 +62,11 @@ export class FixedWindow implements Algorithm {
   /** A count is a count under any limit. */
   retune(): void {}
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const isCurrent = windowsSince(other, otherAt, windowIdAt(nowUs, this.#windowUs)) === 0;
+    if (isCurrent) this.charge(words, at, other[otherAt + COUNT] as number, nowUs);
+  }
+
   release(): void {}
 
   outsideBytes(): number {

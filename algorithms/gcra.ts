@@ -80,6 +80,11 @@ export class Gcra implements Algorithm {
     this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
   }
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const ahead = this.#tat.ticksAhead(other, otherAt, nowUs);
+    if (ahead > this.#tat.ticksAhead(words, at, nowUs)) this.#tat.store(words, at, ahead, nowUs);
+  }
+
   release(): void {}
 
   outsideBytes(): number {

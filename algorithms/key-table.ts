@@ -30,6 +30,8 @@ const SLOTS_MIN = 8;
  * holding two arrays at any time, and the old one does not get 1 % fuller meanwhile.
  */
 const MOVED_SLOTS_PER_INSERT = 128;
+/** Values of the 16 bits kept of the low hash. */
+const TAGS = 2 ** 16;
 
 /** Who knows what the state words mean. */
 export interface Reaper {
@@ -38,6 +40,9 @@ export interface Reaper {
   /** Called before an entry is dropped. */
   release(words: Uint32Array, at: number): void;
 }
+
+/** Told of a key: 32 bits each, of either sign. */
+export type KeyListener = (high: number, low: number) => void;
 
 export interface KeyTableOptions {
   readonly stateWords: number;
@@ -162,6 +167,17 @@ export class KeyTable {
     this.#budget.release(this.bytes);
   }
 
+  /** Offset into `words` of the first entry at or after a place (`placeOf`), or −1. */
+  nextFrom(place: number): number {
+    for (const array of this.#arrays()) {
+      const at = array.nextFrom(highOf(place), lowOf(place));
+      if (at < 0) continue;
+      this.words = array.words;
+      return at;
+    }
+    return -1;
+  }
+
   /** Visits every entry, in hash order. The visitor may rewrite state but not add or remove. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     for (const array of this.#arrays()) {
@@ -269,6 +285,25 @@ export class KeyTable {
       if (words[at] !== 0) (this.#next as SlotArray).adopt(words, at);
     }
   }
+}
+
+/** A key's place in hash order, 48 bits. @param high, low 32 bits each, of either sign */
+export function placeOf(high: number, low: number): number {
+  return storedHigh(high) * TAGS + (low & 0xffff);
+}
+
+/** The key at a place, as a table would store it: 32 bits, and the 16 that are kept of the low hash. */
+export function highOf(place: number): number {
+  return Math.floor(place / TAGS);
+}
+
+export function lowOf(place: number): number {
+  return place % TAGS;
+}
+
+/** The place of the entry at an offset of `words`. */
+export function placeAt(words: Uint32Array, at: number): number {
+  return (words[at] as number) * TAGS + ((words[at + 1] as number) >>> 16);
 }
 
 /** Unsigned, and never 0: that marks an empty slot. */

@@ -7,24 +7,27 @@
  *      commit()                                       charges what the last evaluate found
  *
  * Time is the running maximum of what callers say: a clock that steps back mints nothing. Keys whose state
- * is indistinguishable from new are swept away; under a spent memory budget a new key takes the place of the
- * neighbour that loses least, never of a blocked one; and when all are blocked, new keys share one
- * overflow bucket. Both are counted.
+ * is indistinguishable from new are swept away; under a spent memory budget a new key takes the place of
+ * another, and when all are blocked, new keys share one overflow bucket (key-room.ts). Both are counted.
+ *
+ * Keys travel by pages (state-page.ts), exactly as they stand: `writePage` walks the table between decisions,
+ * `track` names what is charged meanwhile. After a crash keys never seen may owe something (arrears.ts).
  *
  * Cost: one table search and one evaluation; no allocation.
  */
-import { Verdict } from "../core/decision.ts";
+import type { Verdict } from "../core/decision.ts";
 import { micros, type Micros } from "../core/units.ts";
-import type { Algorithm } from "./algorithm.ts";
-import { KeyTable, type Reaper } from "./key-table.ts";
+import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import { ArrearsSlot, copyState, type Arrears } from "./arrears.ts";
+import { isOverflow, KeyRoom, OVERFLOW } from "./key-room.ts";
+import { KeyTable, placeAt, type KeyListener, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
+import type { StatePageReader, StatePageWriter } from "./state-page.ts";
 
-/** Candidates looked at for an eviction: the best of 32 random keys is among the idlest 3 % on average. */
-const EVICTION_SAMPLE = 32;
-/** The identity that keys share when there is no room for one of their own. */
-const OVERFLOW = { high: 1, low: 0 };
 /** A sweep goes round four times before a key's modular times could be misread. */
 const SWEEPS_PER_STALE = 4;
+/** Keys that one page looks at, idle ones among them: a few milliseconds' worth. */
+const LOOKS_PER_PAGE = 32_768;
 
 export interface KeyedLimiterOptions {
   readonly keysExpected?: number;
@@ -36,17 +39,14 @@ export interface KeyedLimiterOptions {
 }
 
 export class KeyedLimiter implements Reaper {
-  /** Keys dropped although they were not idle: limits forgotten for lack of memory. */
-  evictedLive = 0;
   /** Checks and reports of new keys that went to the shared overflow bucket. */
   overflowed = 0;
 
   #algorithm: Algorithm;
   readonly #table: KeyTable;
-  readonly #keysMax: number;
+  readonly #room: KeyRoom;
   /** Where a key that is not in the table is evaluated. */
   readonly #fresh: Uint32Array;
-  readonly #sampled = new Verdict();
   readonly #budget: MemoryBudget | undefined;
   /** What the algorithm holds outside the table, as booked in the budget. */
   #outsideBytes = 0;
@@ -64,19 +64,21 @@ export class KeyedLimiter implements Reaper {
   #low = 0;
   #at = -1;
 
-  // What the last search for a victim found.
-  #victimWords: Uint32Array;
-  #victimAt = -1;
-  #isVictimIdle = false;
+  #touched: KeyListener | undefined;
+  /** Whether a commit has to book memory or tell somebody; most have not. */
+  #hasAftermath: boolean;
+  #arrears: ArrearsSlot | undefined;
+  /** Whether the shared bucket may be in the table though nothing has overflowed here. */
+  #hasAdoptedOverflow = false;
 
   constructor(algorithm: Algorithm, options: KeyedLimiterOptions = {}) {
     this.#algorithm = algorithm;
     this.#nowUs = micros(-1);
     this.#table = new KeyTable({ ...options, stateWords: algorithm.stateWords }, this);
-    this.#keysMax = options.keysMax ?? Infinity;
+    this.#room = new KeyRoom(this.#table, options.keysMax ?? Infinity);
     this.#fresh = new Uint32Array(2 + algorithm.stateWords);
-    this.#victimWords = this.#fresh;
     this.#budget = options.budget;
+    this.#hasAftermath = algorithm.log !== undefined;
   }
 
   get algorithm(): Algorithm {
@@ -85,6 +87,11 @@ export class KeyedLimiter implements Reaper {
 
   get keys(): number {
     return this.#table.count;
+  }
+
+  /** Keys dropped although they were not idle: limits forgotten for lack of memory. */
+  get evictedLive(): number {
+    return this.#room.evictedLive;
   }
 
   bytes(): number {
@@ -115,7 +122,14 @@ export class KeyedLimiter implements Reaper {
     if (cost === 0) return;
     if (this.#at < 0) this.#at = this.#open();
     this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
-    this.#bookOutside(this.#algorithm.outsideBytes());
+    if (this.#hasAftermath) this.#followUp();
+  }
+
+  /** Makes a key one that was never seen. @returns whether there was anything to forget */
+  forget(high: number, low: number): boolean {
+    const at = this.#table.find(high, low);
+    if (at >= 0) this.#table.remove(this.#table.words, at);
+    return at >= 0;
   }
 
   /** Charges usage that already happened, whatever the limit says. */
@@ -138,17 +152,118 @@ export class KeyedLimiter implements Reaper {
     if (nowUs > this.#nowUs) this.#advance(nowUs);
     const previous = this.#algorithm;
     this.#table.forEach((words, at) => algorithm.retune(words, at, previous, this.#nowUs));
+    if (this.#arrears !== undefined) algorithm.retune(this.#arrears.words, 0, previous, this.#nowUs);
     this.#algorithm = algorithm;
     // Not later than it was due: retuning touches no key whose state it leaves alone.
     this.#sweepDueUs = Math.min(this.#sweepDueUs, this.#nowUs + algorithm.staleAfterUs / SWEEPS_PER_STALE);
   }
 
+  /** Calls back with every key that is charged from now on, the overflow bucket included; undefined ends it. */
+  track(touched: KeyListener | undefined): void {
+    this.#touched = touched;
+    this.#hasAftermath = touched !== undefined || this.#algorithm.log !== undefined;
+  }
+
+  /**
+   * Begins a page of this limiter's keys. Every page starts with what keys never seen owe, if they do.
+   *
+   * @param params the numbers that this limiter's algorithm was made from
+   */
+  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams): void {
+    page.begin(policy, params, this.#algorithm);
+    const arrears = this.#arrearsNow();
+    if (arrears !== undefined) page.add(this.#algorithm, arrears.words, 0, this.#nowUs);
+  }
+
+  /**
+   * Fills a page that was begun here with keys in hash order. May be called between decisions: a key that is
+   * in the table during the whole walk and not charged meanwhile is written as it stands, unless it is as good
+   * as new. One call looks at a bounded number of keys, so a page may end with room left, even empty.
+   *
+   * @param from 0, then what the call before returned
+   * @returns where to go on, −1 at the end
+   */
+  writePage(from: number, page: StatePageWriter): number {
+    let place = from;
+    for (let looks = 0; looks < LOOKS_PER_PAGE; looks += 1) {
+      const at = this.#table.nextFrom(place);
+      if (at < 0) return -1;
+      const { words } = this.#table;
+      place = placeAt(words, at);
+      if (!this.isIdle(words, at) && !page.add(this.#algorithm, words, at, this.#nowUs)) return place;
+      place += 1;
+    }
+    return place;
+  }
+
+  /**
+   * Adds one key to a page that was begun here, as it stands; nothing when the key is not in the table.
+   *
+   * @returns false when the page is full: finish it, begin another and write the key again
+   */
+  writeKey(high: number, low: number, page: StatePageWriter): boolean {
+    const at = this.#table.find(high, low);
+    return at < 0 || page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
+  }
+
+  /**
+   * Takes over the keys of an opened page, written under the same params (ShardKeys sees to that). A key that
+   * is here already is overwritten. One that finds no room takes the place of a neighbour that loses less than
+   * it would; else the overflow bucket becomes as strict as the key was, which is counted. Time never goes back.
+   *
+   * @returns keys that have a place of their own now
+   */
+  adoptPage(page: StatePageReader, nowUs: Micros): number {
+    for (const us of [nowUs, page.nowUs]) if (us > this.#nowUs) this.#advance(us);
+    // Older than that, everything in it has drained and its times may be misread.
+    if (this.#nowUs - page.nowUs >= this.#algorithm.staleAfterUs / 2) return 0;
+    let adopted = 0;
+    page.rewind();
+    while (page.next()) {
+      if (page.high === 0) {
+        this.#arrears ??= new ArrearsSlot(this.#algorithm, page.nowUs);
+        this.#arrears.load(this.#algorithm, page);
+      } else if (this.#adoptKey(page)) adopted += 1;
+    }
+    this.#bookOutside(this.#algorithm.outsideBytes());
+    return adopted;
+  }
+
+  /** Visits the identity of every key in the table, as stored. */
+  forEachKey(visit: KeyListener): void {
+    this.#table.forEach((words, at) => visit(words[at] as number, (words[at + 1] as number) >>> 16));
+  }
+
+  /** Charges every key in the table, whatever the limit says. Cost: one pass. */
+  chargeAll({ units, atUs }: Arrears): void {
+    if (atUs > this.#nowUs) this.#advance(atUs);
+    if (units <= 0) return;
+    this.#table.forEach((words, at) => this.#algorithm.charge(words, at, units, this.#nowUs));
+    this.#bookOutside(this.#algorithm.outsideBytes());
+  }
+
+  /**
+   * From now on a key never seen is one that was charged `units` at `atUs`, on top of what such keys owe
+   * already. Ends by itself when everything has drained.
+   */
+  setArrears(arrears: Arrears): void {
+    const { units, atUs } = arrears;
+    if (atUs > this.#nowUs) this.#advance(atUs);
+    if (units <= 0 || this.#nowUs - atUs >= this.#algorithm.staleAfterUs / 2) return;
+    this.#arrears = this.#arrearsNow() ?? new ArrearsSlot(this.#algorithm, atUs);
+    this.#arrears.charge(this.#algorithm, arrears);
+    this.#bookOutside(this.#algorithm.outsideBytes());
+  }
+
+  /** Forgets every key, and what keys never seen owe. */
   clear(): void {
+    this.#dropArrears();
     this.#table.clear();
   }
 
   /** Gives all memory back; the limiter must not be used any more. */
   dispose(): void {
+    this.#dropArrears();
     this.#table.dispose();
     this.#bookOutside(0);
   }
@@ -168,11 +283,17 @@ export class KeyedLimiter implements Reaper {
     if (this.#sweepDueUs === 0 || elapsedUs >= this.#algorithm.staleAfterUs / 2) {
       // Nothing was touched for longer than any debt lasts.
       if (this.#table.count > 0) this.#table.clear();
+      this.#dropArrears();
     } else {
       // The round under way has left some keys behind when they were fresh; the next one meets all.
       for (let rounds = 0; rounds < 2; rounds += 1) while (!this.#table.sweep(Infinity));
     }
     this.#scheduleSweep();
+  }
+
+  #followUp(): void {
+    this.#bookOutside(this.#algorithm.outsideBytes());
+    if (this.#touched !== undefined) this.#touched(this.#high, this.#low);
   }
 
   #bookOutside(bytes: number): void {
@@ -183,64 +304,101 @@ export class KeyedLimiter implements Reaper {
   }
 
   #scheduleSweep(): void {
+    // Looked at in every round like any key, or its times would be misread one day.
+    this.#arrearsNow();
     this.#sweepDueUs = this.#nowUs + this.#algorithm.staleAfterUs / SWEEPS_PER_STALE;
   }
 
-  /** A new key starts fresh, unless there is no room for it. */
+  /** A new key starts fresh or in arrears, unless there is no room for it. */
   #evaluateAbsent(cost: number, verdict: Verdict): void {
-    const shared = this.overflowed > 0 ? this.#table.find(OVERFLOW.high, OVERFLOW.low) : -1;
-    if (shared >= 0 && !this.#hasRoom() && !this.#findVictim()) {
-      this.#at = this.#table.find(OVERFLOW.high, OVERFLOW.low);
+    const mayShare = this.overflowed > 0 || this.#hasAdoptedOverflow;
+    const shared = mayShare ? this.#table.find(OVERFLOW.high, OVERFLOW.low) : -1;
+    if (shared >= 0 && !this.#room.has(this.#high, this.#algorithm, this.#nowUs)) {
+      this.#at = this.#findOverflow();
       this.overflowed += 1;
       this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
       return;
     }
-    this.#algorithm.open(this.#fresh, 0, this.#nowUs);
-    this.#algorithm.evaluate(this.#fresh, 0, cost, this.#nowUs, verdict);
+    const arrears = this.#arrearsNow();
+    if (arrears === undefined) this.#algorithm.open(this.#fresh, 0, this.#nowUs);
+    this.#algorithm.evaluate(arrears?.words ?? this.#fresh, 0, cost, this.#nowUs, verdict);
+  }
+
+  /** Offset of the shared bucket, which becomes the key looked at; −1 when there is none. */
+  #findOverflow(): number {
+    this.#high = OVERFLOW.high;
+    this.#low = OVERFLOW.low;
+    return this.#table.find(OVERFLOW.high, OVERFLOW.low);
   }
 
   /** A slot for the key of the last evaluate: its own and fresh, or the shared one. */
   #open(): number {
-    const table = this.#table;
-    let at = this.#hasRoom() ? table.insert(this.#high, this.#low) : -1;
-    if (at < 0 && this.#findVictim()) {
-      if (!this.#isVictimIdle) this.evictedLive += 1;
-      table.remove(this.#victimWords, this.#victimAt);
-      at = table.insert(this.#high, this.#low);
-    }
-    if (at < 0) {
-      this.overflowed += 1;
-      at = table.find(OVERFLOW.high, OVERFLOW.low);
-      if (at >= 0) return at;
-      at = table.insert(OVERFLOW.high, OVERFLOW.low, true);
-    }
-    this.#algorithm.open(table.words, at, this.#nowUs);
+    const at = this.#room.insert(this.#high, this.#low, 0, this.#algorithm, this.#nowUs);
+    if (at < 0) return this.#openOverflow();
+    this.#start(this.#table.words, at);
     return at;
   }
 
-  #hasRoom(): boolean {
-    return this.#table.count < this.#keysMax && this.#table.hasRoom();
+  /** The shared bucket's slot for one key more, made if need be. */
+  #openOverflow(): number {
+    this.overflowed += 1;
+    const found = this.#findOverflow();
+    if (found >= 0) return found;
+    const at = this.#table.insert(OVERFLOW.high, OVERFLOW.low, true);
+    this.#start(this.#table.words, at);
+    return at;
   }
 
-  /** Looks for the neighbour that loses least: an idle one, else the one with most left; never a blocked one. */
-  #findVictim(): boolean {
-    let mostLeft = 0;
-    this.#victimAt = -1;
-    this.#isVictimIdle = false;
-    this.#table.sample(this.#high, EVICTION_SAMPLE, (words, at) => {
-      if (this.#isVictimIdle || isShared(words, at)) return;
-      this.#algorithm.evaluate(words, at, 0, this.#nowUs, this.#sampled);
-      this.#isVictimIdle = this.isIdle(words, at);
-      if (!this.#isVictimIdle && this.#sampled.remaining <= mostLeft) return;
-      this.#victimWords = words;
-      this.#victimAt = at;
-      mostLeft = this.#sampled.remaining;
-    });
-    return this.#victimAt >= 0;
+  /** Writes the state of a key never seen. */
+  #start(words: Uint32Array, at: number): void {
+    const arrears = this.#arrearsNow();
+    if (arrears === undefined) this.#algorithm.open(words, at, this.#nowUs);
+    else arrears.copyTo(this.#algorithm, words, at, this.#nowUs);
   }
-}
 
-/** Whether a slot is the overflow bucket. */
-function isShared(words: Uint32Array, at: number): boolean {
-  return words[at] === OVERFLOW.high && (words[at + 1] as number) >>> 16 === OVERFLOW.low;
+  /** What keys never seen owe; undefined when that is nothing, or nothing any more. */
+  #arrearsNow(): ArrearsSlot | undefined {
+    if (this.#arrears !== undefined && this.isIdle(this.#arrears.words, 0)) this.#dropArrears();
+    return this.#arrears;
+  }
+
+  #dropArrears(): void {
+    if (this.#arrears !== undefined) this.release(this.#arrears.words, 0);
+    this.#arrears = undefined;
+  }
+
+  /** Whether the page's entry has a slot of its own now. */
+  #adoptKey(page: StatePageReader): boolean {
+    const { high, low } = page;
+    const incoming = this.#fresh;
+    page.load(this.#algorithm, incoming, 0);
+    let at = this.#table.find(high, low);
+    if (isOverflow(high, low)) {
+      this.#hasAdoptedOverflow = true;
+      if (at >= 0 && this.overflowed > 0) return this.#cover(at, incoming);
+    }
+    if (at >= 0) {
+      this.#algorithm.release(this.#table.words, at);
+    } else {
+      if (this.isIdle(incoming, 0)) {
+        this.#algorithm.release(incoming, 0);
+        return false;
+      }
+      if (isOverflow(high, low)) at = this.#table.insert(high, low, true);
+      else {
+        const left = this.#room.leftOf(this.#algorithm, incoming, 0, this.#nowUs);
+        at = this.#room.insert(high, low, left, this.#algorithm, this.#nowUs);
+      }
+      if (at < 0) return this.#cover(this.#openOverflow(), incoming);
+    }
+    copyState(incoming, this.#table.words, at);
+    return true;
+  }
+
+  /** Makes the shared bucket as strict as `incoming`, which ends. */
+  #cover(at: number, incoming: Uint32Array): false {
+    this.#algorithm.cover(this.#table.words, at, incoming, 0, this.#nowUs);
+    this.#algorithm.release(incoming, 0);
+    return false;
+  }
 }

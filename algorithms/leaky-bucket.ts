@@ -80,6 +80,17 @@ export class LeakyBucket implements Algorithm {
     words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
   }
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const level = this.#level(words, at, nowUs);
+    const progressTicks = this.#leak.progressTicks;
+    const others = this.#level(other, otherAt, nowUs);
+    // The drip holds the other's progress now.
+    if (others > level || (others === level && this.#leak.progressTicks < progressTicks)) {
+      this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
+      words[at + LEVEL] = others;
+    }
+  }
+
   release(): void {}
 
   outsideBytes(): number {

@@ -49,6 +49,17 @@ export function createAlgorithm(params: AlgorithmParams, previous?: Algorithm): 
   }
 }
 
+/** Whether two policies mean the same numbers. */
+export function isSameParams(a: AlgorithmParams, b: AlgorithmParams): boolean {
+  return (
+    a.algorithm === b.algorithm &&
+    a.limit === b.limit &&
+    a.windowUs === b.windowUs &&
+    a.burst === b.burst &&
+    a.subWindows === b.subWindows
+  );
+}
+
 /** Whether keys decided under `before` can go on under `after` with their debt (KeyedLimiter.retune). */
 export function canRetune(before: AlgorithmParams, after: AlgorithmParams): boolean {
   return (

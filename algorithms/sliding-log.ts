@@ -13,7 +13,7 @@
  */
 import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
-import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
+import type { Algorithm, AlgorithmParams, EventLog } from "./algorithm.ts";
 import { judgeCount } from "./count-verdict.ts";
 import { EventArena } from "./event-arena.ts";
 
@@ -25,6 +25,8 @@ export class SlidingLog implements Algorithm {
   readonly capacity: number;
   readonly staleAfterUs = Infinity;
 
+  readonly log: EventLog;
+
   readonly #windowUs: number;
   readonly #arena: EventArena;
 
@@ -33,6 +35,7 @@ export class SlidingLog implements Algorithm {
     this.capacity = params.limit;
     this.#windowUs = params.windowUs;
     this.#arena = previous === undefined ? new EventArena(params.windowUs) : previous.#arena;
+    this.log = new ArenaLog(this.#arena);
   }
 
   open(words: Uint32Array, at: number): void {
@@ -61,6 +64,11 @@ export class SlidingLog implements Algorithm {
   /** Events are events under any limit. */
   retune(): void {}
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const count = this.#count(other, otherAt, nowUs);
+    if (count > 0) this.charge(words, at, count, nowUs);
+  }
+
   release(words: Uint32Array, at: number): void {
     this.#arena.free(words[at + HANDLE] as number);
   }
@@ -85,5 +93,32 @@ export class SlidingLog implements Algorithm {
       excess -= arena.cost(index);
     }
     verdict.retryAfterUs = arena.timeUs(index) + this.#windowUs - nowUs;
+  }
+}
+
+/** The rings as events that can be carried away and put down elsewhere. */
+class ArenaLog implements EventLog {
+  readonly #arena: EventArena;
+
+  constructor(arena: EventArena) {
+    this.#arena = arena;
+  }
+
+  select(words: Uint32Array, at: number, nowUs: Micros): number {
+    if (!this.#arena.select(words[at + HANDLE] as number)) return 0;
+    this.#arena.dropLeft(nowUs);
+    return this.#arena.length;
+  }
+
+  timeUs(index: number): number {
+    return this.#arena.timeUs(index);
+  }
+
+  cost(index: number): number {
+    return this.#arena.cost(index);
+  }
+
+  append(words: Uint32Array, at: number, timeUs: Micros, cost: number): void {
+    words[at + HANDLE] = this.#arena.push(words[at + HANDLE] as number, timeUs, cost);
   }
 }

@@ -89,6 +89,11 @@ export class SlidingWindow implements Algorithm {
   /** Counts are counts under any limit. */
   retune(): void {}
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    this.#read(other, otherAt, windowIdAt(nowUs, this.#windowUs));
+    this.charge(words, at, this.#current + this.#previous, nowUs);
+  }
+
   release(): void {}
 
   outsideBytes(): number {

@@ -69,6 +69,25 @@ export class SlotArray {
     return -1;
   }
 
+  /**
+   * Offset of the first entry in the order of high and then tag that is not before the one given, or −1.
+   * Entries of one high hash are neighbours, in no order among themselves.
+   */
+  nextFrom(high: number, tag: number): number {
+    const words = this.words;
+    const stride = this.stride;
+    let best = -1;
+    for (let at = this.#probeStart(high); at < words.length; at += stride) {
+      const stored = words[at] as number;
+      if (best >= 0 && stored !== words[best]) break;
+      if (stored === 0 || stored < high) continue;
+      const storedTag = (words[at + 1] as number) >>> 16;
+      if (stored === high && storedTag < tag) continue;
+      if (best < 0 || storedTag < (words[best + 1] as number) >>> 16) best = at;
+    }
+    return best;
+  }
+
   /** Makes a slot for an absent key, its state all zero. Offset of the slot, or −1 when the tail is full. */
   insert(high: number, tag: number): number {
     const words = this.words;

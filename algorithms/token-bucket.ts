@@ -72,6 +72,16 @@ export class TokenBucket implements Algorithm {
     this.#store(words, at, this.capacity - Math.min(debt, this.#drip.unitsMax), nowUs);
   }
 
+  cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
+    const tokens = this.#tokens(words, at, nowUs);
+    const progressTicks = this.#drip.progressTicks;
+    const others = this.#tokens(other, otherAt, nowUs);
+    // The drip holds the other's progress now.
+    if (others < tokens || (others === tokens && this.#drip.progressTicks < progressTicks)) {
+      this.#store(words, at, others, nowUs);
+    }
+  }
+
   release(): void {}
 
   outsideBytes(): number {

@@ -10,8 +10,10 @@ import type { Micros } from "../core/units.ts";
 
 /** Half the modulus: ids this far apart read as the future. */
 const AHEAD_FROM_WINDOWS = 2 ** 15;
-/** An age of so many windows touches one more, which is still read right; a slot must be swept before. */
-export const STALE_AFTER_WINDOWS = AHEAD_FROM_WINDOWS - 1;
+/** A key that a sweep leaves in place was charged at most so many (sub-)windows before. */
+const WINDOWS_ALIVE_MAX = 64;
+/** A slot must be swept again before; so long after, its age touches one window more and is still read right. */
+export const STALE_AFTER_WINDOWS = AHEAD_FROM_WINDOWS - 1 - WINDOWS_ALIVE_MAX;
 
 /** Exact: the quotient of integers below 2^53 never rounds up to the next integer here, as now < 2^52. */
 export function windowIdAt(nowUs: Micros, windowUs: number): number {

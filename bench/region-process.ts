@@ -25,7 +25,7 @@ export async function startRegion(): Promise<RegionProcess> {
   started.defer(() => rm(store, { recursive: true }));
   const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port, "-sd", store];
   await startChild(started, nats, server, /Server is ready/);
-  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
+  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml"), "--claim-at-once"];
   await startChild(started, process.execPath, actor, / ready: /);
   const running = started.move();
   return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };

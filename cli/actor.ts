@@ -6,11 +6,12 @@
  */
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";
-import type { ClusterSecret } from "../admission/admission.ts";
+import { AuditLog } from "../actors/audit-log.ts";
 import { encodeInboxLine } from "../actors/inbox-recording.ts";
 import { startActor, type ActorProcessOptions } from "../actors/main.ts";
 import { loadPolicyFile, watchPolicyFile } from "../actors/policy-file.ts";
 import { shown } from "../core/errors.ts";
+import { natsIdentity } from "../core/nats-identity.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
@@ -58,12 +59,31 @@ const FLAGS = {
     type: "string",
     value: "<16 hex digits>",
     env: "PARL_SECRET",
-    about: "Seed that keeps key collisions unprovokable; drawn at random when absent.",
+    about: "The region's seed, which keeps key collisions unprovokable; the region's own when absent.",
+  },
+  "lease-ms": {
+    type: "string",
+    value: "<ms>",
+    default: "2000",
+    env: "PARL_LEASE_MS",
+    about:
+      "How long this process may answer without hearing from the lease store; the same in all processes.",
+  },
+  "claim-at-once": {
+    type: "boolean",
+    about:
+      "Say that no process from before the NATS server's start is left, so that nobody waits for its leases.",
   },
   record: {
     type: "string",
     value: "<file>",
     about: "Write every event and its time to a file, for playing back.",
+  },
+  "audit-log": {
+    type: "string",
+    value: "<file>",
+    env: "PARL_AUDIT_LOG",
+    about: "Take operators' calls and write each down in this file, of this process alone.",
   },
   json: { type: "boolean", about: "Print the ready line as JSON." },
 } as const satisfies FlagTable;
@@ -88,7 +108,10 @@ export const actor: Command = {
     const recording =
       flags.record === undefined ? undefined : createWriteStream(flags.record, { flags: "wx" });
     if (recording !== undefined) await once(recording, "open");
+    const path = flags["audit-log"];
+    const audit = path === undefined ? undefined : await AuditLog.open({ path });
     const options: ActorProcessOptions = {
+      ...(audit === undefined ? {} : { audit }),
       region: flags.region,
       ...(flags.id === undefined ? {} : { member: memberName(flags.id) }),
       servers: flags.nats.split(","),
@@ -101,7 +124,10 @@ export const actor: Command = {
           `parl actor ${flags.region}: crashed, starts again in ${restartInUs / 1_000} ms: ${trace}\n`,
         );
       },
-      ...(flags.secret === undefined ? {} : { secret: parseSecret(flags.secret) }),
+      ...(flags.secret === undefined ? {} : { secret: checkedSecret(flags.secret) }),
+      leaseTtlMs: wholeNumber("lease-ms", flags["lease-ms"], 100, 600_000),
+      claimAtOnce: flags["claim-at-once"],
+      say: (words) => io.stderr.write(`parl actor ${flags.region}: ${words}\n`),
       ...(recording === undefined
         ? {}
         : { record: (event, nowUs) => void recording.write(`${encodeInboxLine(event, nowUs)}\n`) }),
@@ -116,15 +142,17 @@ export const actor: Command = {
       onError: (error) =>
         io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`),
     });
-    const { natsVersion } = process;
-    const ready = { region: flags.region, nats: flags.nats, natsVersion, shards: options.shards };
-    const words = `parl actor ${flags.region} ready: ${options.shards} shards on ${flags.nats} (nats-server ${natsVersion})`;
+    const { natsVersion, member } = process;
+    // Without the password that an address may carry.
+    const nats = natsIdentity(options.servers).servers.join(",");
+    const ready = { region: flags.region, member, nats, natsVersion, shards: options.shards };
+    const words = `parl actor ${flags.region} ready: ${member} on ${nats} (nats-server ${natsVersion})`;
     io.stdout.write(flags.json ? `${JSON.stringify(ready)}\n` : `${words}\n`);
     const ended = await Promise.race([process.closed, interrupted(io)]);
     watch.close();
     if (ended !== "interrupted") {
       io.stderr.write(
-        `parl actor ${flags.region}: the connection to ${flags.nats} is closed: ${String(ended ?? "by the server")}\n`,
+        `parl actor ${flags.region}: the connection to ${nats} is closed: ${String(ended ?? "by the server")}\n`,
       );
       return EXIT_FAILED;
     }
@@ -144,8 +172,7 @@ function memberName(text: string): string {
   throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`);
 }
 
-function parseSecret(text: string): ClusterSecret {
-  if (!/^[0-9a-f]{16}$/i.test(text))
-    throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee");
-  return { high: Number.parseInt(text.slice(0, 8), 16), low: Number.parseInt(text.slice(8), 16) };
+function checkedSecret(text: string): string {
+  if (/^[0-9a-f]{16}$/i.test(text)) return text.toLowerCase();
+  throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee");
 }

@@ -10,6 +10,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["replay", async () => (await import("./replay.ts")).replay],
   ["scale", async () => (await import("./scale.ts")).scale],
   ["shards", async () => (await import("./shards.ts")).shards],
+  ["observe", async () => (await import("./observe.ts")).observe],
+  ["limited", async () => (await import("./limited.ts")).limited],
+  ["reset", async () => (await import("./reset.ts")).reset],
   ["doctor", async () => (await import("./doctor.ts")).doctor],
 ]);
 

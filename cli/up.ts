@@ -8,7 +8,6 @@
  * Every part is a process of its own, as in production; one that dies is started again with a growing
  * delay, and Ctrl-C ends all of them, gateways first.
  */
-import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -103,14 +102,13 @@ async function start(
   options: { natsServer: string; policies: string; actors: number; io: CommandIo },
 ): Promise<void> {
   const { io, policies, natsServer, actors } = options;
-  const secret = io.env["PARL_SECRET"] ?? randomBytes(8).toString("hex");
   for (const region of regions) io.stderr.write(`starting ${region.name} …\n`);
   const startAll = (part: (region: Region) => Part): Promise<void[]> =>
     Promise.all(regions.map((region) => group.start(part(region), io.signal)));
   await startAll((region) => natsPart(region, natsServer));
   await Promise.all(
     regions.map(async (region) => {
-      const part = (n: number): Part => actorPart(region, n, policies, secret);
+      const part = (n: number): Part => actorPart(region, n, policies, n <= actors);
       const scaler = new Scaler(group, { region: region.name, part }, io.signal);
       await scaler.scaleTo(actors);
       if (io.signal.aborted) return;
@@ -130,7 +128,8 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
   return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
 }
 
-function actorPart({ name, natsPort }: Region, n: number, policies: string, secret: string): Part {
+/** @param isFirst whether the region's server has just been started: then nobody else can hold a lease there */
+function actorPart({ name, natsPort }: Region, n: number, policies: string, isFirst: boolean): Part {
   const member = `${name}-${n}`;
   const args = [
     "actor",
@@ -144,7 +143,8 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, secr
     policies,
   ];
   const part = parlPart(`actor ${member}`, args);
-  return { ...part, env: { ...part.env, PARL_SECRET: secret, MALLOC_MMAP_THRESHOLD_ } };
+  const env = { ...part.env, MALLOC_MMAP_THRESHOLD_ };
+  return { ...part, env, ...(isFirst && { firstArgs: ["--claim-at-once"] }) };
 }
 
 function gatewayPart(region: Region, regions: readonly Region[], policies: string): Part {

@@ -183,7 +183,7 @@ export class RegionLink {
 
   #send(batch: Batch): void {
     const { checks, subject } = batch;
-    const frame = batch.writer.take(this.#epoch);
+    const frame = batch.writer.take(0);
     batch.checks = [];
     this.#unanswered += checks.length;
     this.#frameNumber += 1;

@@ -59,14 +59,14 @@ async function examineMappings(nats: NatsConnection, shards: number): Promise<st
     },
   ];
   const seen = new Set<string>();
-  const subscription = nats.subscribe("parl.shard.>", {
-    callback: (_, message: Msg) => void seen.add(message.subject),
-  });
+  const subscriptions = probes.map(({ arrives }) =>
+    nats.subscribe(arrives, { callback: (_, message: Msg) => void seen.add(message.subject) }),
+  );
   await nats.flush();
   for (const { subject, payload } of probes) nats.publish(subject, payload);
   // The server delivers a connection's own messages before it answers its ping.
   await nats.flush();
-  subscription.unsubscribe();
+  for (const subscription of subscriptions) subscription.unsubscribe();
   const lost = probes.find(({ arrives }) => !seen.has(arrives));
   if (lost === undefined) return `onto ${shards} shards`;
   throw new Error(

@@ -17,6 +17,8 @@ export interface Part {
   readonly path: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** More arguments, for the first start only. */
+  readonly firstArgs?: readonly string[];
   /** A line of its output that means it works. */
   readonly readyLine: RegExp;
 }
@@ -45,7 +47,7 @@ export class ProcessGroup {
   /** Starts a part and waits until it is ready. @throws ParlError PARL_UNAVAILABLE with its last words */
   async start(part: Part, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const child = this.#spawn(part);
+    const child = this.#spawn({ ...part, args: [...part.args, ...(part.firstArgs ?? [])] });
     const running: Running = { part, supervisor: new Supervisor(), child };
     this.#running.push(running);
     const lastWords = await untilReady(child, part.readyLine, signal);

@@ -7,12 +7,15 @@ import { ParlError } from "../../core/errors.ts";
 /** An event: what the hand-driven actor shall do. */
 interface Order {
   readonly name: string;
+  readonly tenant?: string;
   readonly weight?: number;
   readonly does?: () => void;
 }
 
 /** Answers every order that weighs anything by its name, and refusals by the error's code and when to come back. */
 class HandDrivenActor implements Actor<Order> {
+  readonly refusals: string[] = [];
+
   step({ name, weight, does }: Order, _nowUs: number, outbox: Outbox): number {
     does?.();
     if (weight !== 0) outbox.reply(name, new TextEncoder().encode("done"));
@@ -20,12 +23,17 @@ class HandDrivenActor implements Actor<Order> {
   }
 
   refuse({ name, weight }: Order, error: ParlError, outbox: Outbox): void {
+    this.refusals.push(error.message);
     const words = [error.code, ...(error.retryAfterMs === undefined ? [] : [error.retryAfterMs])];
     if (weight !== 0) outbox.reply(name, new TextEncoder().encode(words.join(" ")));
   }
 
   weigh({ weight = 1 }: Order): number {
     return weight;
+  }
+
+  lane({ tenant = "" }: Order): string {
+    return tenant;
   }
 }
 
@@ -76,15 +84,55 @@ describe("ActorRuntime", () => {
   });
 
   it("tells everybody beyond a full mailbox to come back, and when", async () => {
-    const { answers, runtime } = start({ mailboxWeightMax: 3 });
-    for (const name of ["a", "b", "c", "d"]) runtime.post({ name });
+    const { answers, actors, runtime } = start({ mailboxWeightMax: 3 });
+    for (const name of ["a", "b", "c", "d"]) runtime.post({ name, tenant: name });
     runtime.post({ name: "tick", weight: 0 });
-    expect([runtime.mailboxDepth, runtime.overloaded]).toEqual([3, 1]);
+    expect([runtime.mailboxDepth, runtime.overloaded, runtime.overloadedLanes]).toEqual([3, 1, 0]);
     await settled();
     expect(answers).toEqual(["d PARL_OVERLOADED 100", "a done", "b done", "c done"]);
+    expect(actors[0]?.refusals).toEqual(["the mailbox is full (3 checks waiting); come back later"]);
     runtime.post({ name: "e" });
     await settled();
     expect([answers.at(-1), runtime.mailboxDepth]).toEqual(["e done", 0]);
+  });
+
+  it("refuses a tenant that fills its lane, and only that one, and tells it so", async () => {
+    const { answers, actors, runtime } = start({ mailboxWeightMax: 6 });
+    for (const name of ["a", "b", "c", "d", "e"]) runtime.post({ name, tenant: "flooder" });
+    runtime.post({ name: "f", tenant: "victim" });
+    expect([runtime.mailboxDepth, runtime.overloaded, runtime.overloadedLanes]).toEqual([4, 2, 2]);
+    await settled();
+    expect(answers.slice(0, 2)).toEqual(["d PARL_OVERLOADED 100", "e PARL_OVERLOADED 100"]);
+    expect(answers.slice(2)).toEqual(["a done", "b done", "c done", "f done"]);
+    expect(actors[0]?.refusals[0]).toBe(
+      'tenant "flooder" has 3 checks waiting; send more when those are answered',
+    );
+  });
+
+  it("tells those who are no tenant's apart from a tenant", () => {
+    const { actors, runtime } = start({ mailboxWeightMax: 2 });
+    for (const name of ["a", "b"]) runtime.post({ name });
+    expect(actors[0]?.refusals).toEqual([
+      "those without a tenant have 1 checks waiting; send more when those are answered",
+    ]);
+  });
+
+  it("answers a tenant that comes late before the flood that was there first", async () => {
+    const { answers, runtime } = start();
+    for (let i = 0; i < 1_000; i += 1) runtime.post({ name: "flood", tenant: "flooder" });
+    runtime.post({ name: "late", tenant: "victim" });
+    await settled();
+    expect(answers).toHaveLength(1_001);
+    expect(answers.indexOf("late done")).toBeLessThanOrEqual(256);
+  });
+
+  it("gives a tenant alone the whole turn", async () => {
+    const { answers, runtime } = start();
+    for (let i = 0; i < 5_000; i += 1) runtime.post({ name: "a", tenant: "a" });
+    let seen = -1;
+    setImmediate(() => (seen = answers.length));
+    await expect.poll(() => answers.length, { interval: 1 }).toBe(5_000);
+    expect(seen).toBe(4_096);
   });
 
   it("lets the sockets have their turn when there is much to do", async () => {

@@ -65,7 +65,7 @@ const events: fc.Arbitrary<ShardEvent> = fc.oneof(
     kind: fc.constant("shard-opened" as const),
     shard: fc.nat(63),
     epoch: fc.nat(9),
-    pages: fc.constant([]),
+    isJournalled: fc.boolean(),
   }),
   fc.constantFrom(LINES, OTHER_LINES).map((lines) => ({
     kind: "policies-changed" as const,

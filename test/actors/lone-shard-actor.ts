@@ -18,6 +18,7 @@ const FACTS = {
   mailboxDepth: 0,
   overloaded: 0,
   crashes: 0,
+  fenced: 0,
   uptimeMs: 0,
   stepLatencyCounts: [],
   stepLatencySumUs: 0,
@@ -58,7 +59,7 @@ export class LoneShardActor implements Outbox {
   }
 
   open(shard: number, epoch = EPOCH): void {
-    this.step({ kind: "shard-opened", shard, epoch, pages: [] });
+    this.step({ kind: "shard-opened", shard, epoch, isJournalled: false });
   }
 
   reply(to: string, payload: Uint8Array): void {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { compilePolicies } from "../../admission/policy-set.ts";
+import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
 import type { Policy } from "../../admission/policy.ts";
 import { ShardKeys } from "../../admission/shard-keys.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { StatePageReader, StatePageWriter } from "../../algorithms/state-page.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
@@ -37,4 +38,134 @@ describe("ShardKeys", () => {
     keys.limiter(0).evaluate(1, 0, 1, now, verdict);
     expect(verdict.outcome).toBe("denied");
   });
+
+  it("lets nobody decide by numbers that came along, once its own are in force", () => {
+    const [theirs, ours] = [5, 3].map((limit) =>
+      compilePolicies(policiesOf(`name: a, dimension: key, algorithm: gcra, limit: ${limit}, window: 1d`), 1),
+    ) as [PolicySet, PolicySet];
+    const giver = new ShardKeys(0, 0, theirs, new MemoryBudget(Infinity));
+    const verdict = new Verdict();
+    giver.limiter(0).decide(9, 9, 1, now, verdict);
+    const taker = new ShardKeys(0, 0, ours, new MemoryBudget(Infinity));
+    expect(adoptAll(taker, pagesOf(giver))).toBe(1);
+    expect(taker.revision).toBe(-1);
+    taker.adopt(ours, now);
+    expect(taker.revision).toBe(1);
+    taker.limiter(0).evaluate(9, 9, 0, now, verdict);
+    expect(verdict).toMatchObject({ limit: 3, remaining: 2 });
+  });
+
+  it("drops and counts pages of policies it does not have", () => {
+    const giver = shardOf("name: gone, dimension: key, algorithm: gcra, limit: 5, window: 1d");
+    const verdict = new Verdict();
+    for (let key = 1; key <= 3; key += 1) giver.limiter(0).decide(key, 0, 1, now, verdict);
+    const taker = shardOf("name: a, dimension: key, algorithm: gcra, limit: 5, window: 1d");
+    expect(adoptAll(taker, pagesOf(giver))).toBe(0);
+    expect(taker).toMatchObject({ droppedEntries: 3, revision: 1 });
+    expect(taker.usage().keys).toBe(0);
+  });
+
+  it("writes every dirty key once, those that are charged all the time among the others", () => {
+    const keys = shardOf(
+      "name: a, dimension: key, algorithm: gcra, limit: 500, window: 1d",
+      "name: b, dimension: key, algorithm: fixed-window, limit: 500, window: 1d",
+    );
+    const charge = (key: number): void => {
+      for (const index of [0, 1]) keys.limiter(index).charge(key * 1_000_003, 1, 1, now);
+    };
+    charge(0);
+    keys.startTracking();
+    for (let key = 0; key < 100; key += 1) for (let time = 0; time < 3; time += 1) charge(key);
+    expect(keys.dirtyKeys).toBe(200);
+    const page = new StatePageWriter({ bytes: 200 });
+    const reader = new StatePageReader();
+    let written = 0;
+    let pages = 0;
+    for (; keys.dirtyKeys > 2; pages += 1) {
+      expect(keys.writeDirtyPage(page)).toBe(true);
+      reader.open(page.finish());
+      written += reader.count;
+      charge(5);
+    }
+    expect(written).toBeLessThan(200 + 2 * pages);
+    while (keys.writeDirtyPage(page));
+    expect([keys.dirtyKeys, keys.writeDirtyPage(page), page.count]).toEqual([0, false, 0]);
+    keys.stopTracking();
+    charge(7);
+    expect(keys.dirtyKeys).toBe(0);
+  });
+
+  it("leaves a dirty key out that is gone", () => {
+    const keys = shardOf("name: a, dimension: key, algorithm: gcra, limit: 5, window: 1s");
+    keys.startTracking();
+    keys.limiter(0).charge(3, 3, 5, now);
+    keys.limiter(0).sweep(micros(now + 2_000_000), Infinity);
+    const page = new StatePageWriter();
+    expect([keys.writeDirtyPage(page), page.count, keys.dirtyKeys]).toEqual([true, 0, 0]);
+  });
+
+  it("tells who listens of every policy charged, beside what is tracked and across reloads", () => {
+    const [a, b] = ["a", "b"].map(
+      (name) => `name: ${name}, dimension: key, algorithm: gcra, limit: 5, window: 1d`,
+    );
+    const keys = shardOf(a!, b!);
+    const heard: string[] = [];
+    const charge = (index: number): void => keys.limiter(index).charge(7, 8, 1, now);
+    charge(1);
+    keys.listen((index, high, low) => heard.push(`${index} ${high} ${low}`));
+    charge(0);
+    keys.startTracking();
+    charge(1);
+    keys.adopt(compilePolicies(policiesOf(b!, a!), 2), now);
+    charge(1);
+    keys.stopTracking();
+    charge(0);
+    keys.listen(undefined);
+    charge(0);
+    expect(heard).toEqual(["0 7 8", "1 7 8", "1 7 8", "0 7 8"]);
+  });
+
+  it("passes on what keys never seen owe, though no key was seen", () => {
+    const lines = ["gcra", "sliding-log"].map(
+      (algorithm) => `name: ${algorithm}, dimension: key, algorithm: ${algorithm}, limit: 10, window: 1d`,
+    );
+    const giver = shardOf(...lines);
+    giver.recover(now, ({ name }) => (name === "gcra" ? 4 : 6));
+    const taker = shardOf(...lines);
+    adoptAll(taker, pagesOf(giver));
+    const verdict = new Verdict();
+    const left = [0, 1].map((index) => {
+      taker.limiter(index).evaluate(1_234, 5, 0, now, verdict);
+      return verdict.remaining;
+    });
+    expect(left).toEqual([6, 4]);
+    taker.clear();
+    taker.limiter(0).evaluate(1_234, 5, 0, now, verdict);
+    expect(verdict.remaining).toBe(10);
+  });
 });
+
+function shardOf(...lines: string[]): ShardKeys {
+  return new ShardKeys(0, 0, compilePolicies(policiesOf(...lines), 1), new MemoryBudget(Infinity));
+}
+
+function pagesOf(keys: ShardKeys): Uint8Array[] {
+  const page = new StatePageWriter();
+  const pages: Uint8Array[] = [];
+  for (const walk = keys.newWalk(); !walk.isDone;) {
+    keys.writePage(walk, page);
+    if (page.count > 0) pages.push(page.finish());
+  }
+  return pages;
+}
+
+/** How many keys got a place of their own. */
+function adoptAll(keys: ShardKeys, pages: readonly Uint8Array[]): number {
+  const reader = new StatePageReader();
+  let adopted = 0;
+  for (const page of pages) {
+    reader.open(page);
+    adopted += keys.adoptPage(reader, now);
+  }
+  return adopted;
+}

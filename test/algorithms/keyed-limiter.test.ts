@@ -110,6 +110,24 @@ describe("time", () => {
     limiter.decide("other", 0, lastOfWindowUs + staleAfterUs / 2 - 2);
     expect(limiter.decide("k", 0, lastOfWindowUs + staleAfterUs - 3).remaining).toBe(10);
   });
+
+  it.each(["sliding-window", "conservative-window"] as const)(
+    "reads a key right that a sweep left in place when it was as old as it may be (%s)",
+    (algorithm) => {
+      const params = { ...TEN_PER_10_S, algorithm, windowUs: micros(64_000), subWindows: 64 };
+      const limiter = new NamedLimiter(params);
+      const { staleAfterUs } = limiter.table.algorithm;
+      limiter.sweep(START_US);
+      limiter.charge("k", 10, START_US);
+      // A round that starts when the key is about to become idle and ends as late as it may; then silence.
+      const aliveUs = START_US + limiter.decide("k", 0, START_US).resetAfterUs - 1;
+      limiter.sweep(aliveUs);
+      limiter.sweep(aliveUs, 39);
+      limiter.sweep(aliveUs + staleAfterUs / 4 - 1);
+      limiter.decide("other", 0, aliveUs + staleAfterUs / 2 - 2);
+      expect(limiter.decide("k", 0, aliveUs + staleAfterUs - 3).remaining).toBe(10);
+    },
+  );
 });
 
 describe("memory", () => {

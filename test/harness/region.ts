@@ -52,5 +52,6 @@ export function startTestActor(region: string, server: string, policies: string)
     shards: SHARDS_DEFAULT,
     policies: parsePolicyText(policies, "policies.yaml"),
     memoryBytesMax: MEMORY_BYTES_MAX,
+    claimAtOnce: true,
   });
 }

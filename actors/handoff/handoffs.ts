@@ -1,0 +1,307 @@
+/**
+ * All transfers of one process, by number and by shard: who asks is answered, who is silent is timed out,
+ * and what arrives for a shard on the move goes where it belongs.
+ *
+ *      ask ───────────▶ Taker ─╮                          ╭─▶ send, freeze, casOwner, …
+ *      receive(bytes) ─▶ by transfer number ──▶ step ─────┤
+ *      ASK of a peer ─▶ Giver ─╯                          ╰─▶ ended
+ *      offer(shard message) ──▶ "decide" | "parked" | "ignore"
+ *
+ * At most two transfers in each direction: each holds up to four pages on the way and, at its end, one FINAL
+ * (≤ 16 MiB); what arrives is staged within the host's memory budget. A message of a transfer that is not
+ * known is answered with ABORT, which is how a peer learns that its own was lost.
+ */
+import { ParlError, type ErrorCode } from "../../core/errors.ts";
+import type { Micros } from "../../core/units.ts";
+import { AnsweredList } from "./answered-list.ts";
+import { Giver, type GiverEvent } from "./giver.ts";
+import { isSameMember, type Member } from "./member.ts";
+import {
+  decodeEpoch,
+  decodeMessage,
+  encodeError,
+  encodeMessage,
+  envelopeOf,
+  type Envelope,
+  type HandoffMessage,
+  type MessageKind,
+} from "./messages.ts";
+import type { ShardMessage } from "./parked-messages.ts";
+import { Taker, type TakerEvent } from "./taker.ts";
+import type {
+  CasAnswer,
+  ClosingState,
+  HandoffOutbox,
+  OwnerRecord,
+  StagedShard,
+  TravellingShard,
+} from "./transfer.ts";
+
+/** Small enough that building one holds up no check by more than a fraction of a millisecond. */
+const PAGE_BYTES = 64 * 1_024;
+const TRANSFERS_MAX = 2;
+/** How long a copy of an answered message may be on its way. */
+const ANSWERED_IN_FORCE_US = 2_000_000;
+/** A process that was stopped has read nothing meanwhile: of the time between two ticks no more counts. */
+const TICK_COUNTS_MAX_US = 50_000;
+const BUSY_RETRY_MS = 500;
+/** Transfers whose FINAL is acknowledged once more if asked: many more than can be in doubt at a time. */
+const ADOPTED_REMEMBERED = 64;
+const TO_GIVER: readonly MessageKind[] = ["ack", "ready", "final-ack"];
+
+export interface HandoffsOptions {
+  readonly self: Member;
+  readonly outbox: HandoffOutbox;
+  /** Numbers of transfers: random, up to 53 bits. */
+  readonly draw: () => number;
+  /** The shard as the giver sends it, if this process owns it. */
+  readonly travelling: (
+    shard: number,
+  ) => { readonly table: TravellingShard; readonly epoch: number } | undefined;
+  /** An empty shard for a taker to fill. */
+  readonly staging: (shard: number) => StagedShard;
+  readonly pageBytes?: number;
+  readonly parkedWeightMax?: number;
+}
+
+interface InForce {
+  readonly list: AnsweredList;
+  leftUs: number;
+}
+
+export class Handoffs {
+  /** Messages refused, by error code. */
+  readonly refused = new Map<ErrorCode, number>();
+  readonly #options: HandoffsOptions;
+  /** Both by shard: a shard moves in one direction at a time. */
+  readonly #givers = new Map<number, Giver>();
+  readonly #takers = new Map<number, Taker>();
+  readonly #inForce = new Map<number, InForce>();
+  readonly #adopted = new Set<number>();
+  #isFenced = false;
+  #tickedUs = 0;
+
+  constructor(options: HandoffsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether one more shard may be asked for. */
+  get hasRoomIn(): boolean {
+    return this.#takers.size < TRANSFERS_MAX;
+  }
+
+  isMoving(shard: number): boolean {
+    return this.#givers.has(shard) || this.#takers.has(shard);
+  }
+
+  /** Asks `giver`, who owns `shard` under `epoch`, for it. False when there is no room, or it runs already. */
+  ask(shard: number, giver: Member, epoch: number, monotonicUs: Micros): boolean {
+    if (this.#isFenced || this.isMoving(shard) || !this.hasRoomIn) return false;
+    const { self, draw, staging, outbox, parkedWeightMax } = this.#options;
+    const facts = { self, giver, shard, epoch, transfer: draw(), staged: staging(shard), isFenced: false };
+    const taker = new Taker(
+      parkedWeightMax === undefined ? facts : { ...facts, parkedWeightMax },
+      monotonicUs,
+      outbox,
+    );
+    this.#takers.set(shard, taker);
+    return true;
+  }
+
+  /** A message from another process's handoffs. */
+  receive(bytes: Uint8Array, monotonicUs: Micros): void {
+    try {
+      this.#route(decodeMessage(bytes), monotonicUs);
+    } catch (error) {
+      if (!(error instanceof ParlError)) throw error;
+      this.#count(error);
+      this.#receiveBad(envelopeOf(bytes), error, monotonicUs);
+    }
+  }
+
+  /**
+   * What to do with a message that came by the subscription of `shard`. "decide" is said also for shards
+   * that are not moving; whether they are this process's is the host's business. Messages that came another
+   * way (forwarded, by the public subjects) reached this process only: they must not be offered.
+   */
+  offer(shard: number, message: ShardMessage, weight: number): "decide" | "parked" | "ignore" {
+    if (this.#givers.size === 0 && this.#takers.size === 0 && this.#inForce.size === 0) return "decide";
+    const taker = this.#takers.get(shard);
+    if (taker !== undefined) {
+      taker.park(message, weight);
+      return "parked";
+    }
+    if (this.#inForce.get(shard)?.list.take(message.replyTo) === true) return "ignore";
+    return this.#givers.get(shard)?.accepts(message) === false ? "ignore" : "decide";
+  }
+
+  subscribed(transfer: number, monotonicUs: Micros): void {
+    this.#stepTakers({ kind: "subscribed" }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+  }
+
+  frozen(transfer: number, closing: ClosingState, monotonicUs: Micros): void {
+    this.#stepGivers({ kind: "frozen", closing }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+  }
+
+  casAnswered(transfer: number, answer: CasAnswer, monotonicUs: Micros): void {
+    this.#stepGivers({ kind: "cas-answer", answer }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+  }
+
+  /** The watch showed a record of `owner.<shard>`. */
+  ownerSeen(shard: number, owner: OwnerRecord, monotonicUs: Micros): void {
+    this.#stepGivers({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
+    this.#stepTakers({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
+  }
+
+  /** A member was declared dead, or has come back as another incarnation. */
+  peerGone(peer: Member, monotonicUs: Micros): void {
+    this.#stepGivers({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.taker, peer));
+    this.#stepTakers({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.giver, peer));
+  }
+
+  /** The own lease is not valid, or the keys are not to be trusted: what can be given up is. */
+  fenced(monotonicUs: Micros): void {
+    this.#isFenced = true;
+    this.#stepAll({ kind: "fenced" }, monotonicUs);
+  }
+
+  unfenced(monotonicUs: Micros): void {
+    this.#isFenced = false;
+    this.#stepTakers({ kind: "unfenced" }, monotonicUs);
+  }
+
+  /** This process was declared dead: nothing of it counts any more. */
+  lost(monotonicUs: Micros): void {
+    this.#stepAll({ kind: "lost" }, monotonicUs);
+    this.#inForce.clear();
+    this.#adopted.clear();
+  }
+
+  /** Every 10 ms or so. */
+  tick(monotonicUs: Micros): void {
+    const elapsedUs = Math.min(monotonicUs - this.#tickedUs, TICK_COUNTS_MAX_US);
+    this.#tickedUs = monotonicUs;
+    for (const [shard, inForce] of this.#inForce) {
+      inForce.leftUs -= elapsedUs;
+      if (inForce.leftUs <= 0) this.#inForce.delete(shard);
+    }
+    this.#stepAll({ kind: "tick" }, monotonicUs);
+  }
+
+  #route(message: HandoffMessage, monotonicUs: Micros): void {
+    const { kind, from, shard, transfer } = message;
+    if (kind === "ask") {
+      this.#asked(message, monotonicUs);
+      return;
+    }
+    const isFor = (facts: { transfer: number }, peer: Member): boolean =>
+      facts.transfer === transfer && isSameMember(peer, from);
+    const giver = this.#givers.get(shard);
+    const taker = this.#takers.get(shard);
+    if (giver !== undefined && isFor(giver.facts, giver.facts.taker)) {
+      this.#stepGivers({ kind: "message", message }, monotonicUs, (one) => one === giver);
+    } else if (taker !== undefined && !TO_GIVER.includes(kind) && isFor(taker.facts, taker.facts.giver)) {
+      this.#stepTakers({ kind: "message", message }, monotonicUs, (one) => one === taker);
+    } else if (kind === "final" && this.#adopted.has(transfer)) {
+      this.#answer(message, "final-ack");
+    } else if (kind !== "abort" && kind !== "refuse" && kind !== "final-ack") {
+      const text = `transfer ${transfer} of shard ${shard} is not known here; ask again`;
+      this.#answer(message, "abort", new ParlError("PARL_NOT_FOUND", text, { field: "transfer" }));
+    }
+  }
+
+  /** A message that cannot be read ends its transfer, if it says which one. */
+  #receiveBad(envelope: Envelope | undefined, error: ParlError, monotonicUs: Micros): void {
+    if (envelope === undefined) return;
+    const isMeant = ({ facts }: Giver | Taker): boolean => facts.transfer === envelope.transfer;
+    this.#stepGivers({ kind: "bad-message", error }, monotonicUs, isMeant);
+    this.#stepTakers({ kind: "bad-message", error }, monotonicUs, isMeant);
+    const isForeignAsk = envelope.kind === "ask" && error.code === "PARL_UNSUPPORTED_VERSION";
+    if (isForeignAsk && /^[a-z0-9-]{1,32}$/.test(envelope.from.id)) this.#answer(envelope, "refuse", error);
+  }
+
+  #asked(message: HandoffMessage, monotonicUs: Micros): void {
+    const { from, shard, transfer } = message;
+    if (this.#givers.get(shard)?.facts.transfer === transfer) return;
+    const { self, outbox, travelling, pageBytes = PAGE_BYTES } = this.#options;
+    const epoch = decodeEpoch(message.payload);
+    const own = travelling(shard);
+    if (own === undefined || own.epoch !== epoch || this.#takers.has(shard)) {
+      const text = `${self.id} does not own shard ${shard} under epoch ${epoch}; ask its owner`;
+      this.#answer(message, "refuse", new ParlError("PARL_NOT_OWNER", text, { field: "shard" }));
+      return;
+    }
+    const running = this.#givers.get(shard);
+    if (running?.facts.taker.id === from.id && running.canAbort) {
+      // Who asks again has forgotten the first attempt.
+      this.#stepGivers({ kind: "replaced" }, monotonicUs, (one) => one === running);
+    }
+    const reason = this.#busyWith(shard);
+    if (reason !== undefined) {
+      const error = new ParlError("PARL_OVERLOADED", `${reason}; ask again later`, {
+        field: "shard",
+        retryAfterMs: BUSY_RETRY_MS,
+      });
+      this.#answer(message, "refuse", error);
+      return;
+    }
+    const facts = { self, taker: from, shard, transfer, epoch, table: own.table, pageBytes };
+    this.#givers.set(shard, new Giver(facts, monotonicUs, outbox));
+  }
+
+  #busyWith(shard: number): string | undefined {
+    const { self } = this.#options;
+    const running = this.#givers.get(shard);
+    if (running !== undefined) return `shard ${shard} is being handed to ${running.facts.taker.id}`;
+    if (this.#givers.size >= TRANSFERS_MAX)
+      return `${self.id} is handing over ${TRANSFERS_MAX} shards already`;
+    return this.#isFenced ? `${self.id} waits for its lease` : undefined;
+  }
+
+  #answer({ from, shard, transfer }: Envelope, kind: MessageKind, error?: ParlError): void {
+    const { self, outbox } = this.#options;
+    if (error !== undefined) this.#count(error);
+    const payload = error === undefined ? new Uint8Array(0) : encodeError(error);
+    outbox.send(from, encodeMessage({ kind, from: self, shard, transfer, number: 0, count: 0, payload }));
+  }
+
+  #count({ code }: ParlError): void {
+    this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
+  }
+
+  #stepAll(event: GiverEvent & TakerEvent, monotonicUs: Micros): void {
+    this.#stepGivers(event, monotonicUs);
+    this.#stepTakers(event, monotonicUs);
+  }
+
+  #stepGivers(event: GiverEvent, monotonicUs: Micros, isMeant: (giver: Giver) => boolean = () => true): void {
+    for (const [shard, giver] of this.#givers) {
+      if (!isMeant(giver)) continue;
+      giver.step(event, monotonicUs, this.#options.outbox);
+      if (giver.isEnded && this.#givers.get(shard) === giver) this.#givers.delete(shard);
+    }
+  }
+
+  #stepTakers(event: TakerEvent, monotonicUs: Micros, isMeant: (taker: Taker) => boolean = () => true): void {
+    for (const [shard, taker] of this.#takers) {
+      if (!isMeant(taker)) continue;
+      taker.step(event, monotonicUs, this.#options.outbox);
+      if (!taker.isEnded || this.#takers.get(shard) !== taker) continue;
+      this.#takers.delete(shard);
+      if (taker.hasAdopted) this.#remember(taker);
+    }
+  }
+
+  #remember({ facts, answered }: Taker): void {
+    // A shard that went to and fro may have copies of two transfers on the way.
+    const former = this.#inForce.get(facts.shard)?.list.subjects() ?? [];
+    const list = former.length === 0 ? answered : AnsweredList.of([...former, ...answered.subjects()]);
+    this.#inForce.set(facts.shard, { list, leftUs: ANSWERED_IN_FORCE_US });
+    this.#adopted.add(facts.transfer);
+    if (this.#adopted.size <= ADOPTED_REMEMBERED) return;
+    for (const oldest of this.#adopted) {
+      this.#adopted.delete(oldest);
+      return;
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/** Sums up who is limited now from what every process of the region says of itself. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { mergeHitters, type HeavyHitter, type HeavyHittersReport } from "../admission/heavy-hitters.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Dimension } from "../core/decision.ts";
+import { ParlError } from "../core/errors.ts";
+import { decodeId } from "../core/id.ts";
+import { millisCeil } from "../core/units.ts";
+import type { LimitedRequest } from "./admin-request.ts";
+import { callRoll } from "./roll-call.ts";
+
+/** Asked of every process; a HeavyHittersReport is the answer. */
+export const LIMITED_ROLL_SUBJECT = "parl.members.limited";
+
+/** As long as a process may take that has its hands full. */
+const PATIENCE_MS = 200;
+
+export interface LimitedScene {
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  /** How many processes the region has, as far as is known here. */
+  readonly membersExpected: () => number;
+}
+
+/** Ids raw, as people write them; `_org` and `_global` for the coarse dimensions. */
+interface LimitedLine {
+  readonly tenant: string;
+  readonly dimension: Dimension;
+  readonly key: string;
+  readonly policy: string;
+  /** Refusals, halved every 30 s; at most `errorMax` too many. */
+  readonly denied: number;
+  readonly errorMax: number;
+  /** How long ago it was last refused, and for how long that refusal still holds. */
+  readonly lastMs: number;
+  readonly limitedForMs: number;
+}
+
+export interface LimitedOutcome {
+  /** Processes that answered, and how many there should be. */
+  readonly members: number;
+  readonly membersExpected: number;
+  /** All refusals, halved every 30 s. */
+  readonly denied: number;
+  readonly keys: readonly LimitedLine[];
+}
+
+/** @throws ParlError PARL_UNAVAILABLE when no process answers */
+export async function callLimited(scene: LimitedScene, { top }: LimitedRequest): Promise<LimitedOutcome> {
+  const membersExpected = Math.max(1, scene.membersExpected());
+  const roll = { subject: LIMITED_ROLL_SUBJECT, expected: membersExpected, patienceMs: PATIENCE_MS };
+  const reports = await callRoll<HeavyHittersReport>(scene.connection, roll);
+  if (reports.length === 0) {
+    const message = `no process of the region answered within ${PATIENCE_MS} ms; ask again`;
+    throw new ParlError("PARL_UNAVAILABLE", message);
+  }
+  const { total, hitters } = mergeHitters(reports);
+  const nowUs = scene.clock.wallUs();
+  return {
+    members: reports.length,
+    membersExpected,
+    denied: rounded(total),
+    keys: hitters.slice(0, top).map((hitter) => lineOf(hitter, nowUs)),
+  };
+}
+
+function lineOf({ count, errorMax, lastUs, untilUs, ...who }: HeavyHitter, nowUs: number): LimitedLine {
+  return {
+    ...who,
+    tenant: decodeId(who.tenant) ?? who.tenant,
+    key: decodeId(who.key) ?? who.key,
+    denied: rounded(count),
+    errorMax: rounded(errorMax),
+    lastMs: millisCeil(Math.max(0, nowUs - lastUs)),
+    limitedForMs: millisCeil(Math.max(0, untilUs - nowUs)),
+  };
+}
+
+/** Hundredths of a refusal are as fine as anybody reads. */
+function rounded(count: number): number {
+  return Math.round(count * 100) / 100;
+}

@@ -1,0 +1,345 @@
+/**
+ * One process as a member of its region: holds its lease, opens and closes shards as placement says, has them
+ * handed over, keeps their journals, and lets nothing out while it may not answer.
+ *
+ *      KV bucket ◀──▶ Placement ── open, close, fence ──▶ ┌───────────┐
+ *      members   ◀──▶ ShardCourier ─ pages, adopt ──────▶ │ ShardHost │ ◀── parl.shard.<p>.>
+ *      JetStream ◀──▶ ShardJournals ─ pages, opened ────▶ └───────────┘ ──▶ replies
+ *
+ * All decisions are made by those machines; this is their shell. After a crash of the actor a member is of no
+ * more use (`abandon`): another one, under another incarnation, takes the shards up from the journal as any
+ * other process would.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { ClusterSecret } from "../admission/admission.ts";
+import { horizonUs } from "../admission/durability.ts";
+import type { Clock } from "../core/clock.ts";
+import { ParlError } from "../core/errors.ts";
+import type { HandoffEnded } from "./handoff/transfer.ts";
+import type { JournalStore } from "./journal/journal-store.ts";
+import { ShardJournals, type JournalHost } from "./journal/shard-journals.ts";
+import type { LeaseStore } from "./placement/lease-store.ts";
+import { Placement, type PlacementOptions } from "./placement/placement.ts";
+import type {
+  BucketEntry,
+  Holder,
+  OpenHow,
+  PlacementEvent,
+  PlacementOutbox,
+} from "./placement/placement-event.ts";
+import { parseKey, parseMember, parseOwner, type OwnerHow } from "./placement/records.ts";
+import { ShardCourier } from "./shard-courier.ts";
+import type { ShardHost } from "./shard-host.ts";
+
+const TICK_MS = 50;
+/** Handoffs and journals have shorter steps. */
+const SHORT_TICK_MS = 5;
+
+export interface RegionMemberOptions {
+  readonly placement: PlacementOptions;
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  /** The system's wall clock as it is, in microseconds: it moves while the machine is suspended. */
+  readonly systemUs: () => number;
+  readonly leases: LeaseStore;
+  readonly journals: JournalStore;
+  /** Makes the actor side, once the region's secret is known. */
+  readonly createHost: (secret: ClusterSecret, member: RegionMember) => ShardHost;
+  /** For whoever reads the log. */
+  readonly say: (words: string) => void;
+}
+
+export class RegionMember {
+  /** Resolves when this process holds a lease and has what it is to have; rejects when it may not join. */
+  readonly ready: Promise<void>;
+  /** Resolves when everything is handed over or let go. */
+  readonly left: Promise<void>;
+
+  readonly #options: RegionMemberOptions;
+  readonly #placement: Placement;
+  readonly #journals: ShardJournals;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #left = Promise.withResolvers<void>();
+  readonly #queue: PlacementEvent[] = [];
+  #isStepping = false;
+  #host: ShardHost | undefined;
+  #courier: ShardCourier | undefined;
+  #isFenced = true;
+  #isLeaving = false;
+  #isOver = false;
+
+  constructor(options: RegionMemberOptions) {
+    this.#options = options;
+    this.ready = this.#ready.promise;
+    this.left = this.#left.promise;
+    this.ready.catch(() => undefined);
+    this.#placement = new Placement(options.placement);
+    this.#journals = new ShardJournals(options.journals, options.clock, this.#journalHost());
+  }
+
+  /** Begins to take part. */
+  start(): void {
+    this.#options.leases.watch((event) => this.#observed(event));
+    this.#timers.push(setInterval(() => this.#step({ kind: "tick" }), TICK_MS));
+    this.#timers.push(setInterval(() => this.#shortTick(), SHORT_TICK_MS));
+  }
+
+  /** Undefined until the region's secret is known. */
+  get host(): ShardHost | undefined {
+    return this.#host;
+  }
+
+  /** Processes of the region that are about, this one included. */
+  get membersAlive(): number {
+    return [...this.#placement.members().values()].filter(({ state }) => state !== "dead").length;
+  }
+
+  /** Whether anything may be decided at this moment. */
+  mayAnswer(): boolean {
+    const { clock, systemUs } = this.#options;
+    return !this.#isOver && this.#placement.isValid(clock.monotonicUs(), systemUs());
+  }
+
+  /** Where a message that came by a shard's subscription belongs. */
+  route(shard: number, message: Parameters<ShardCourier["handoffs"]["offer"]>[1], weight: number) {
+    return this.#courier?.handoffs.offer(shard, message, weight) ?? "decide";
+  }
+
+  policiesChanged(): void {
+    this.#journals.policiesChanged();
+  }
+
+  /** Hands everything over and goes; `left` tells when. */
+  leave(): void {
+    this.#isLeaving = true;
+    // Without a lease there is nothing to hand over: others take it, or have taken it.
+    if (this.#isFenced) this.#left.resolve();
+    this.#step({ kind: "leave" });
+  }
+
+  /** Ends at once, without a goodbye: what was held is taken over from the journal. */
+  abandon(): void {
+    this.#isOver = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#journals.dropAll();
+    this.#courier?.close();
+    this.#host?.cut();
+    this.#options.leases.unwatch();
+  }
+
+  #observed(event: PlacementEvent): void {
+    if (event.kind === "entry") this.#tellCourier(event);
+    this.#step(event);
+  }
+
+  /** Steps follow one another: what a wish brings about waits for the wishes before it. */
+  #step(event: PlacementEvent): void {
+    this.#queue.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      const { clock, systemUs } = this.#options;
+      const wishes: (() => void)[] = [];
+      this.#placement.step(next, clock.monotonicUs(), systemUs(), this.#wishes(wishes));
+      for (const wish of wishes) wish();
+    }
+    this.#isStepping = false;
+    this.#settleReady();
+  }
+
+  #wishes(wishes: (() => void)[]): PlacementOutbox {
+    return {
+      cas: (key, value, expected, id) => wishes.push(() => void this.#cas(key, value, expected, id)),
+      open: (shard, epoch, how, previous) => wishes.push(() => this.#open(shard, epoch, how, previous)),
+      close: (shard) => wishes.push(() => this.#close(shard)),
+      snapshot: (shard) => wishes.push(() => this.#snapshot(shard)),
+      fence: () => wishes.push(() => this.#fence()),
+      unfence: () => wishes.push(() => this.#unfence()),
+      lost: () => wishes.push(() => this.#lost()),
+      askHandoff: (shard, from) => wishes.push(() => this.#ask(shard, from)),
+      refused: (error) => wishes.push(() => this.#ready.reject(error)),
+      left: () => wishes.push(() => this.#left.resolve()),
+    };
+  }
+
+  async #cas(key: string, value: string, expected: number, id: number): Promise<void> {
+    const { outcome, revision } = await this.#options.leases.cas(key, value, expected);
+    this.#step({ kind: "cas-answer", key, id, outcome, revision });
+  }
+
+  #open(shard: number, epoch: number, how: OpenHow, previous: Holder | undefined): void {
+    const host = this.#ensureHost();
+    if (how === "keep") {
+      host.post({ kind: "shard-opened", shard, epoch, isJournalled: true });
+      void this.#journals.resume(shard, epoch);
+      return;
+    }
+    this.#journals.recover({ shard, epoch, hadOwner: how === "recover" || previous !== undefined });
+  }
+
+  #close(shard: number): void {
+    // One that is on its way out is closed by its transfer.
+    if (this.#courier?.handoffs.isMoving(shard) === true) return;
+    this.#drop(shard);
+  }
+
+  #drop(shard: number): void {
+    this.#journals.drop(shard);
+    this.#host?.forget(shard);
+    this.#host?.unsubscribe(shard);
+    this.#host?.post({ kind: "shard-closed", shard });
+  }
+
+  #snapshot(shard: number): void {
+    const host = this.#ensureHost();
+    host.unsubscribe(shard);
+    host.whenQuiet(shard, () => this.#journals.close(shard));
+  }
+
+  #fence(): void {
+    this.#isFenced = true;
+    if (this.#isLeaving) this.#left.resolve();
+    this.#courier?.handoffs.fenced(this.#options.clock.monotonicUs());
+  }
+
+  #unfence(): void {
+    this.#isFenced = false;
+    this.#ensureHost();
+    this.#courier?.handoffs.unfenced(this.#options.clock.monotonicUs());
+  }
+
+  #lost(): void {
+    const { clock, placement, say } = this.#options;
+    say(`${placement.id} was declared dead and starts over`);
+    this.#courier?.handoffs.lost(clock.monotonicUs());
+    this.#courier?.close();
+    this.#courier = undefined;
+    for (let shard = 0; shard < placement.shards; shard += 1) this.#drop(shard);
+    if (this.#host !== undefined) this.#courier = this.#newCourier(this.#host);
+  }
+
+  #ask(shard: number, { member, incarnation }: Holder): void {
+    const { clock } = this.#options;
+    const epoch = this.#placement.ownerOf(shard)?.epoch ?? 0;
+    const peer = { id: member, incarnation };
+    if (this.#courier?.handoffs.ask(shard, peer, epoch, clock.monotonicUs()) === true) return;
+    this.#step({ kind: "handoff-ended", shard, outcome: "aborted", revision: 0 });
+  }
+
+  #ensureHost(): ShardHost {
+    if (this.#host !== undefined) return this.#host;
+    const secret = this.#placement.cluster?.secret ?? this.#options.placement.secret;
+    this.#host = this.#options.createHost(parsedSecret(secret), this);
+    this.#courier = this.#newCourier(this.#host);
+    this.#host.start();
+    return this.#host;
+  }
+
+  #newCourier(host: ShardHost): ShardCourier {
+    const { connection, clock, leases, placement } = this.#options;
+    const { member, incarnation } = this.#placement.self;
+    return new ShardCourier({
+      self: { id: member, incarnation },
+      connection,
+      clock,
+      host,
+      leases,
+      draw: placement.newIncarnation,
+      epochOf: (shard) => (this.#placement.isOpen(shard) ? this.#placement.epochOf(shard) : undefined),
+      adopted: (shard, epoch) => void this.#journals.resume(shard, epoch),
+      released: (shard) => this.#drop(shard),
+      giving: (shard) => this.#step({ kind: "give-started", shard }),
+      ended: (ended) => this.#handoffEnded(ended),
+    });
+  }
+
+  #handoffEnded({ role, outcome, shard, peer, epoch = 0 }: HandoffEnded): void {
+    if (role === "taker") {
+      const isAdopted = outcome === "adopted";
+      const revision = isAdopted ? epoch : 0;
+      this.#step({ kind: "handoff-ended", shard, outcome: isAdopted ? "adopted" : "aborted", revision });
+    } else if (outcome === "moved") {
+      const { id: member, incarnation } = peer;
+      this.#step({ kind: "shard-given", shard, member, incarnation, revision: epoch });
+    } else if (outcome === "superseded") {
+      this.#drop(shard);
+    } else if (outcome === "aborted") {
+      this.#step({ kind: "give-aborted", shard });
+    }
+  }
+
+  /** Transfers under way want to know who owns what, and who is gone. */
+  #tellCourier({ key, revision, value }: BucketEntry): void {
+    const handoffs = this.#courier?.handoffs;
+    const about = parseKey(key, this.#options.placement.shards);
+    if (handoffs === undefined || about === undefined || value === undefined) return;
+    const monotonicUs = this.#options.clock.monotonicUs();
+    try {
+      if (about.kind === "owner") {
+        const { member, incarnation, how } = parseOwner(value);
+        const owner = { id: member, incarnation, epoch: revision, how: ownedHow(how) };
+        handoffs.ownerSeen(about.shard, owner, monotonicUs);
+      } else if (about.kind === "member") {
+        const { incarnation, state } = parseMember(value);
+        if (state === "dead") handoffs.peerGone({ id: about.id, incarnation }, monotonicUs);
+      }
+    } catch (error) {
+      // Placement counts it.
+      if (!(error instanceof ParlError)) throw error;
+    }
+  }
+
+  #shortTick(): void {
+    this.#courier?.handoffs.tick(this.#options.clock.monotonicUs());
+    if (this.mayAnswer()) this.#journals.tick();
+  }
+
+  #settleReady(): void {
+    const { shards } = this.#options.placement;
+    if (this.#isFenced || this.#host === undefined) return;
+    let owned = 0;
+    for (let shard = 0; shard < shards; shard += 1) {
+      if (this.#journals.isOpening(shard)) return;
+      if (this.#placement.isOpen(shard)) owned += 1;
+    }
+    if (owned > 0 || this.membersAlive > 1) this.#ready.resolve();
+  }
+
+  #journalHost(): JournalHost {
+    const { clock, placement, say } = this.#options;
+    const host = (): ShardHost => this.#host as ShardHost;
+    return {
+      keys: (shard) => this.#host?.actor.admission.journal(shard, clock.wallUs()),
+      horizonMaxUs: () =>
+        Math.max(0, ...host().actor.admission.policies.policies.map((policy) => horizonUs(policy))),
+      page: (shard, page) => host().post({ kind: "shard-page", shard, page }),
+      takeover: (shard, { atUs, times }) => host().post({ kind: "shard-takeover", shard, atUs, times }),
+      discard: (shard) => host().post({ kind: "shard-closed", shard }),
+      opened: (shard, epoch) => {
+        host().post({ kind: "shard-opened", shard, epoch, isJournalled: true, isRecovered: true });
+        host().subscribe(shard);
+        this.#settleReady();
+      },
+      advanced: () => host().post({ kind: "journal-advanced" }),
+      superseded: (shard) => {
+        say(`${placement.id}: another process journals shard ${shard} under a later epoch`);
+        this.#drop(shard);
+      },
+      closed: (shard) => {
+        this.#drop(shard);
+        this.#step({ kind: "snapshotted", shard });
+      },
+      say,
+    };
+  }
+}
+
+/** To a transfer it matters only whether the record was written by one. */
+function ownedHow(how: OwnerHow): "handed-over" | "recovered" {
+  return how === "handed-over" ? how : "recovered";
+}
+
+function parsedSecret(hex: string): ClusterSecret {
+  return { high: Number.parseInt(hex.slice(0, 8), 16), low: Number.parseInt(hex.slice(8), 16) };
+}

@@ -1,0 +1,138 @@
+/**
+ * Hands shards over between the processes of a region: carries out what the transfer machines wish for
+ * (handoff/handoffs.ts), over NATS, on the shard host and in the lease store.
+ */
+import type { NatsConnection, Subscription } from "@nats-io/transport-node";
+import { StatePageReader } from "../algorithms/state-page.ts";
+import type { Clock } from "../core/clock.ts";
+import { micros } from "../core/units.ts";
+import { encodeJson, errorBody } from "../core/wire-json.ts";
+import { Handoffs } from "./handoff/handoffs.ts";
+import type { Member } from "./handoff/member.ts";
+import type { HandoffEnded, HandoffOutbox, StagedShard } from "./handoff/transfer.ts";
+import { natsOutbox } from "./nats-host.ts";
+import type { LeaseStore } from "./placement/lease-store.ts";
+import { encodeRecord, ownerKey } from "./placement/records.ts";
+import type { ShardHost } from "./shard-host.ts";
+import { travellingKeys } from "./travelling-keys.ts";
+
+const EMPTY = new Uint8Array(0);
+
+export interface ShardCourierOptions {
+  readonly self: Member;
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  readonly host: ShardHost;
+  readonly leases: LeaseStore;
+  /** Random whole numbers of up to 53 bits. */
+  readonly draw: () => number;
+  /** Epoch of a shard that is open here. */
+  readonly epochOf: (shard: number) => number | undefined;
+  /** The shard's state has arrived and it decides, under a new epoch. */
+  readonly adopted: (shard: number, epoch: number) => void;
+  /** The shard has gone: nothing of it is ours any more. */
+  readonly released: (shard: number) => void;
+  /** The shard is frozen and its owner about to be set to somebody else. */
+  readonly giving: (shard: number) => void;
+  readonly ended: (ended: HandoffEnded) => void;
+}
+
+export class ShardCourier {
+  readonly handoffs: Handoffs;
+  readonly #options: ShardCourierOptions;
+  readonly #subscription: Subscription;
+
+  constructor(options: ShardCourierOptions) {
+    this.#options = options;
+    const { self, connection, clock, draw } = options;
+    this.handoffs = new Handoffs({
+      self,
+      outbox: this.#outbox(),
+      draw,
+      travelling: (shard) => this.#travelling(shard),
+      staging: (shard) => this.#staging(shard),
+    });
+    this.#subscription = connection.subscribe(handoffSubject(self.id), {
+      callback: (error, message) => {
+        if (error === null) this.handoffs.receive(message.data, clock.monotonicUs());
+      },
+    });
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+  }
+
+  #travelling(shard: number) {
+    const { host, epochOf } = this.#options;
+    const epoch = epochOf(shard);
+    const keys = host.actor.admission.keys(shard);
+    if (epoch === undefined || keys === undefined) return undefined;
+    return { table: travellingKeys(keys), epoch };
+  }
+
+  #staging(shard: number): StagedShard {
+    const { host } = this.#options;
+    const reader = new StatePageReader();
+    return {
+      adopt(page) {
+        // Refused here, before it is the actor's.
+        reader.open(page);
+        host.post({ kind: "shard-page", shard, page });
+      },
+      discard: () => host.post({ kind: "shard-closed", shard }),
+    };
+  }
+
+  #outbox(): HandoffOutbox {
+    const { connection, clock, host, adopted, released, ended } = this.#options;
+    const outbox = natsOutbox(connection);
+    return {
+      send: ({ id }, message) => outbox.send(handoffSubject(id), message, ""),
+      freeze: (shard, transfer) => {
+        host.whenQuiet(shard, () => {
+          const answeredIds = host.actor.answeredIds(shard);
+          const closing = { nowUs: clock.wallUs(), loans: EMPTY, answeredIds };
+          this.handoffs.frozen(transfer, closing, clock.monotonicUs());
+        });
+      },
+      unfreeze: (shard) => host.forget(shard),
+      casOwner: (shard, transfer, to, expectedEpoch) =>
+        void this.#casOwner(shard, transfer, to, expectedEpoch),
+      release: (shard) => released(shard),
+      subscribe: (shard, transfer) => {
+        host.subscribe(shard);
+        const subscribed = (): void => this.handoffs.subscribed(transfer, clock.monotonicUs());
+        connection.flush().then(subscribed, () => undefined);
+      },
+      unsubscribe: (shard) => host.unsubscribe(shard),
+      adopt: (shard, { epoch, answeredIds }) => {
+        host.post({ kind: "shard-opened", shard, epoch, isJournalled: true, answeredIds });
+        adopted(shard, epoch);
+      },
+      replay: (_shard, message) => host.replay(message),
+      refuse: (_shard, { replyTo }, error) => {
+        if (replyTo !== "") outbox.reply(replyTo, encodeJson(errorBody(error)));
+      },
+      ended,
+    };
+  }
+
+  async #casOwner(shard: number, transfer: number, to: Member, expectedEpoch: number): Promise<void> {
+    const { clock, leases, giving } = this.#options;
+    giving(shard);
+    const value = encodeRecord({
+      member: to.id,
+      incarnation: to.incarnation,
+      sinceUs: clock.wallUs(),
+      how: "handed-over",
+    });
+    const { outcome, revision } = await leases.cas(ownerKey(shard), value, expectedEpoch);
+    const answer = outcome === "ok" ? { outcome, epoch: revision } : { outcome };
+    this.handoffs.casAnswered(transfer, answer, micros(clock.monotonicUs()));
+  }
+}
+
+function handoffSubject(member: string): string {
+  return `parl.member.${member}.handoff`;
+}

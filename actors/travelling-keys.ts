@@ -1,0 +1,33 @@
+/** A shard's keys as the giver of a handoff sends them: the walk over all, then what became dirty meanwhile. */
+import type { KeyWalk, ShardKeys } from "../admission/shard-keys.ts";
+import { StatePageWriter } from "../algorithms/state-page.ts";
+import type { TravellingShard } from "./handoff/transfer.ts";
+
+export function travellingKeys(keys: ShardKeys): TravellingShard {
+  let walk: KeyWalk = keys.newWalk();
+  return {
+    start() {
+      keys.startTracking();
+      walk = keys.newWalk();
+    },
+    nextPage(bytesMax) {
+      const page = new StatePageWriter({ bytes: bytesMax });
+      while (!walk.isDone) {
+        keys.writePage(walk, page);
+        if (page.count > 0) return page.finish();
+      }
+      return undefined;
+    },
+    get dirtyCount() {
+      return keys.dirtyKeys;
+    },
+    nextDirtyPage(bytesMax) {
+      const page = new StatePageWriter({ bytes: bytesMax });
+      while (keys.writeDirtyPage(page)) if (page.count > 0) return page.finish();
+      return undefined;
+    },
+    stop() {
+      keys.stopTracking();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * What a crash of the process that owns a key costs, per policy: pure numbers.
+ *
+ *      H ≤ 10 s   nothing is written. A successor starts every key exhausted; H later nobody can tell.
+ *      H > 10 s   spend that is not journalled stays ≤ u per key; a successor charges every key u more
+ *                 than the journal says.                                       u = max(1, ⌈capacity / 20⌉)
+ *
+ * Either way nothing is admitted twice; the price is at most u (or one H) of needless denials per key and
+ * crash. A policy may choose the other side: `onCrash: fresh` starts every key empty and may admit one
+ * capacity more per crash.
+ *
+ * u is a share of the capacity, not of the limit: with a burst far below the limit of a long window, a
+ * twentieth of the limit would be more than a key can ever hold.
+ */
+import type { AlgorithmName, AlgorithmParams } from "../algorithms/algorithm.ts";
+import { micros, US_PER_MS, US_PER_S, type Micros } from "../core/units.ts";
+
+/** What the first decisions after a crash may rest on. */
+export const ON_CRASH = ["bounded", "fresh"] as const;
+export type OnCrash = (typeof ON_CRASH)[number];
+
+export interface DurablePolicy extends AlgorithmParams {
+  /** `bounded` when absent. */
+  readonly onCrash?: OnCrash;
+}
+
+/** Up to here waiting is cheaper than writing: a successor needs 3 s to notice the crash anyway. */
+const UNJOURNALLED_HORIZON_MAX_US = 10 * US_PER_S;
+/** The unjournalled share of a capacity, as one in so many; so many crashes exhaust a key. */
+export const CRASHES_TO_EXHAUST = 20;
+
+const BUCKETS: ReadonlySet<AlgorithmName> = new Set(["token-bucket", "leaky-bucket", "leaky-queue", "gcra"]);
+
+export interface CrashBudget {
+  readonly isJournalled: boolean;
+  /** u: most units of a key whose answers went out and whose spend the journal does not know; else Infinity. */
+  readonly unjournalledMax: number;
+  /** Charged to every key, seen or not, by a successor that trusts the journal. */
+  readonly unitsAtTakeover: number;
+}
+
+/** Units that a key can hold at most at one moment. */
+export function capacityOf({ algorithm, limit, burst }: AlgorithmParams): number {
+  return limit > 0 && BUCKETS.has(algorithm) ? (burst ?? limit) : limit;
+}
+
+/** How long a full key needs to be like new again (give or take a window): W, or capacity · W / limit. */
+export function horizonUs(policy: AlgorithmParams): Micros {
+  const { algorithm, limit, windowUs } = policy;
+  if (limit === 0) return micros(0);
+  if (!BUCKETS.has(algorithm)) return windowUs;
+  return micros(Math.ceil((capacityOf(policy) * windowUs) / limit));
+}
+
+export function crashBudget(policy: DurablePolicy): CrashBudget {
+  const capacity = capacityOf(policy);
+  if (policy.onCrash === "fresh") {
+    return { isJournalled: false, unjournalledMax: Infinity, unitsAtTakeover: 0 };
+  }
+  if (horizonUs(policy) <= UNJOURNALLED_HORIZON_MAX_US) {
+    return { isJournalled: false, unjournalledMax: Infinity, unitsAtTakeover: capacity };
+  }
+  const u = Math.max(1, Math.ceil(capacity / CRASHES_TO_EXHAUST));
+  return { isJournalled: true, unjournalledMax: u, unitsAtTakeover: u };
+}
+
+/**
+ * What a successor charges every key of the policy.
+ *
+ * @param times crashes at that moment; CRASHES_TO_EXHAUST or more when the journal cannot be trusted
+ */
+export function takeoverUnits(policy: DurablePolicy, times: number): number {
+  return Math.min(capacityOf(policy), crashBudget(policy).unitsAtTakeover * times);
+}
+
+/** One sentence for people who ask what a policy promises. */
+export function describeCrash(policy: DurablePolicy): string {
+  const capacity = capacityOf(policy);
+  if (capacity === 0) return "a crash changes nothing: everything is denied";
+  if (policy.onCrash === "fresh")
+    return `onCrash: fresh: each crash may admit up to ${capacity} more per key`;
+  const { isJournalled, unjournalledMax } = crashBudget(policy);
+  if (!isJournalled) return `after a crash every key starts exhausted, for up to ${shown(horizonUs(policy))}`;
+  const percent = Math.round((1_000 * unjournalledMax) / capacity) / 10;
+  const units = unjournalledMax === 1 ? "unit" : "units";
+  return `a crash costs each key at most ${unjournalledMax} ${units} (${percent} % of ${capacity}), and admits nothing twice`;
+}
+
+function shown(us: number): string {
+  return us < US_PER_S ? `${Math.ceil(us / US_PER_MS)} ms` : `${Math.ceil(us / US_PER_S)} s`;
+}

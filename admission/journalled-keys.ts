@@ -1,0 +1,172 @@
+/**
+ * What of a shard's keys the journal must know: for each policy with a long horizon the keys that are heavy
+ * (heavy-keys.ts), and the pages that carry them.
+ *
+ *      decision ─▶ charged() ─▶ 0: answer now
+ *                       └─────▶ a position: answer once `heavyKeys(…).journalled` has come there
+ *      journal  ─▶ takeDue ─▶ pages ─▶ (written) ─▶ acked
+ *
+ * The keys themselves stay in ShardKeys; a page is written from there, as they stand at that moment.
+ */
+import type { MemoryBudget } from "../algorithms/memory-budget.ts";
+import { isSameParams } from "../algorithms/registry.ts";
+import { StatePageWriter } from "../algorithms/state-page.ts";
+import { Verdict } from "../core/decision.ts";
+import type { Micros } from "../core/units.ts";
+import { crashBudget, horizonUs } from "./durability.ts";
+import { HeavyKeys, type HeavyKeysOptions } from "./heavy-keys.ts";
+import type { Policy } from "./policy.ts";
+import type { PolicySet } from "./policy-set.ts";
+import type { KeyWalk, ShardKeys } from "./shard-keys.ts";
+
+/** An entry that was not charged for so many horizons is of no more use. */
+const HORIZONS_IDLE = 2;
+/** Looked at per sweep call and policy. */
+const SWEEP_SLOTS = 128;
+
+export class JournalledKeys {
+  readonly #keys: ShardKeys;
+  readonly #budget: MemoryBudget;
+  readonly #stagger: number;
+  #policies: PolicySet;
+  /** By policy index; undefined where nothing is journalled. */
+  #heavy: (HeavyKeys | undefined)[] = [];
+  #walk: KeyWalk | undefined;
+  #isWalkOfAll = false;
+  #sweepNext = 0;
+
+  constructor(keys: ShardKeys, policies: PolicySet, stagger: number, budget: MemoryBudget) {
+    this.#keys = keys;
+    this.#policies = policies;
+    this.#stagger = stagger;
+    this.#budget = budget;
+    this.#heavy = policies.policies.map((policy) => this.#heavyOf(policy));
+  }
+
+  /** Whether charges under this policy are to be told. */
+  isTold(policyIndex: number): boolean {
+    return this.#heavy[policyIndex] !== undefined;
+  }
+
+  /**
+   * Counts a charge. @param used units in use after it, Infinity when nobody can tell
+   * @returns 0 when the answer may go out at once, else the position that must be journalled before
+   */
+  charged(policyIndex: number, high: number, low: number, cost: number, used: number, nowUs: Micros): number {
+    return this.#heavy[policyIndex]?.charged(high, low, cost, used, nowUs) ?? 0;
+  }
+
+  /** What a position of `charged` is compared with. */
+  heavyKeys(policyIndex: number): HeavyKeys {
+    return this.#heavy[policyIndex] as HeavyKeys;
+  }
+
+  /** The journal knows every key as it stands: after a recovery. Cost: a pass over the journalled policies. */
+  recovered(nowUs: Micros): void {
+    const verdict = new Verdict();
+    for (const [index, heavy] of this.#heavy.entries()) {
+      if (heavy === undefined) continue;
+      const limiter = this.#keys.limiter(index);
+      const { capacity } = limiter.algorithm;
+      limiter.forEachKey((high, low) => {
+        limiter.evaluate(high, low, 0, nowUs, verdict);
+        if (!heavy.isLight(capacity - verdict.remaining)) heavy.recovered(high, low, nowUs);
+      });
+    }
+  }
+
+  /** Puts other policies in force. The journal needs a snapshot afterwards: what it holds has other numbers. */
+  adopt(policies: PolicySet): void {
+    const byName = new Map(this.#policies.policies.map((policy, index) => [policy.name, { policy, index }]));
+    const before = this.#heavy;
+    this.#heavy = policies.policies.map((policy) => {
+      const known = byName.get(policy.name);
+      const heavy = known === undefined ? undefined : before[known.index];
+      const isKept =
+        heavy !== undefined &&
+        known !== undefined &&
+        known.policy.dimension === policy.dimension &&
+        isSameParams(known.policy, policy) &&
+        crashBudget(policy).isJournalled;
+      if (!isKept) return this.#heavyOf(policy);
+      before[known.index] = undefined;
+      return heavy;
+    });
+    for (const heavy of before) heavy?.dispose();
+    this.#policies = policies;
+    this.#sweepNext = 0;
+  }
+
+  sweep(nowUs: Micros): void {
+    if (this.#heavy.length === 0) return;
+    this.#sweepNext = (this.#sweepNext + 1) % this.#heavy.length;
+    this.#heavy[this.#sweepNext]?.sweep(nowUs, SWEEP_SLOTS);
+  }
+
+  dispose(): void {
+    for (const heavy of this.#heavy) heavy?.dispose();
+    this.#heavy = [];
+  }
+
+  isDue(): boolean {
+    return this.#heavy.some((heavy) => heavy?.isDue === true);
+  }
+
+  /** Due keys as pages, of about `bytesMax` together. They are in flight until `acked`. */
+  takeDue(bytesMax: number): readonly Uint8Array[] {
+    const pages: Uint8Array[] = [];
+    let left = bytesMax;
+    for (const [index, heavy] of this.#heavy.entries()) {
+      if (heavy?.isDue !== true || left <= 0) continue;
+      const page = new StatePageWriter({ bytes: left });
+      this.#keys.beginPage(index, page);
+      heavy.take((high, low) => this.#keys.limiter(index).writeKey(high, low, page));
+      left -= page.bytes;
+      if (page.count > 0) pages.push(page.finish());
+    }
+    return pages;
+  }
+
+  acked(): void {
+    for (const heavy of this.#heavy) heavy?.acked();
+  }
+
+  /** The journal has been lost: every key that it may have known is due. */
+  invalidate(): void {
+    for (const [index, heavy] of this.#heavy.entries()) {
+      heavy?.invalidate(heavyOptions(this.#policies.policies[index] as Policy));
+    }
+  }
+
+  /** Starts a walk over the keys of the journalled policies, or over all. */
+  startSnapshot(ofAll: boolean): void {
+    this.#walk = this.#keys.newWalk();
+    this.#isWalkOfAll = ofAll;
+  }
+
+  /** The walk's next pages, about `bytesMax` together; undefined at its end. */
+  nextSnapshotPages(bytesMax: number): readonly Uint8Array[] | undefined {
+    const walk = this.#walk;
+    if (walk === undefined || walk.isDone) return undefined;
+    const page = new StatePageWriter({ bytes: bytesMax });
+    const index = walk.index;
+    if (!this.#isWalkOfAll && this.#heavy[index] === undefined) {
+      walk.index += 1;
+      walk.from = 0;
+      walk.isDone = walk.index >= this.#heavy.length;
+      return [];
+    }
+    this.#keys.writePage(walk, page);
+    return page.count > 0 ? [page.finish()] : [];
+  }
+
+  #heavyOf(policy: Policy): HeavyKeys | undefined {
+    if (!crashBudget(policy).isJournalled) return undefined;
+    return new HeavyKeys({ ...heavyOptions(policy), stagger: this.#stagger, budget: this.#budget });
+  }
+}
+
+function heavyOptions(policy: Policy): HeavyKeysOptions {
+  const { unjournalledMax } = crashBudget(policy);
+  return { unjournalledMax, idleAfterUs: HORIZONS_IDLE * horizonUs(policy) };
+}

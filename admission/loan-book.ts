@@ -1,0 +1,370 @@
+/**
+ * The loan book: what this process, as the home of keys, has lent to other processes that decide checks.
+ * One per process. The holder's side is balances.ts.
+ *
+ *      holder                                home
+ *      BORROW spent, returned, least… ──▶    charge Δspent; lent −= Δspent + Δreturned
+ *                                            evaluate on top of all that is lent
+ *      balance += Δgranted          ◀── GRANT granted, remaining, …     lent += amount
+ *
+ * Units lent count as charged from the moment of the grant, so `charged + lent ≤ capacity` whenever it did
+ * before. A report turns lent into charged, a return only shrinks lent. What was spent by a moment b is either
+ * charged by b or still lent at b, therefore every algorithm's own bound holds for the sum of all processes;
+ * a late report charges later than the units were spent, which admits less, never more.
+ *
+ * Whatever is lent when a session ends — the holder was declared dead, was not heard for 5 s, forgot its
+ * counters — is charged: forfeited, never minted again. A holder spends nothing 1.5 s after the sending of
+ * the last message we answered, and only for as long as we could promise to remain the home (`validUs`).
+ *
+ * Cost on the hot path: `lentOf` of an empty book is one comparison.
+ */
+import { micros, type Micros } from "../core/units.ts";
+import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import { DueList } from "./due-list.ts";
+import { KeyMap } from "./key-map.ts";
+import { Lender, unlent } from "./lender.ts";
+import { Loan, LoanRow, type LoanKey } from "./loan.ts";
+import {
+  isSameSession,
+  type BorrowFrame,
+  type BorrowRow,
+  type GrantFrame,
+  type GrantRow,
+  type Holder,
+  type RecallFrame,
+  type RecallRow,
+} from "./loan-messages.ts";
+import { readLoanRows, writeLoanRows, type LoanRowRecord } from "./loan-rows.ts";
+import type { PendingCharges } from "./pending-charges.ts";
+import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
+import type { PolicySet } from "./policy-set.ts";
+
+/** Rows held; beyond that nothing more is lent. Some 300 bytes each. */
+const ROWS_MAX = 100_000;
+const RECALL_EVERY_US = micros(20_000);
+/** A holder that has anything reports every 0.5 s: one not heard for this long is asked what it has left … */
+const UNHEARD_RECALL_US = 2_500_000;
+const UNHEARD_AGAIN_US = 500_000;
+/** … and after this long, far beyond the 1.5 s for which it may spend, its units are forfeited. */
+const UNHEARD_FORFEIT_US = 5_000_000;
+/** A row without anything lent is remembered for this long, so that late messages are told apart. */
+const IDLE_FORGET_US = 10_000_000;
+/** Dead holders: late messages of this many are still known for what they are. */
+const DEAD_REMEMBERED = 1_024;
+
+/** The keys that the book lends of. */
+export interface LoanHome {
+  /** The limiter of an open shard; undefined when the shard is not open here. */
+  limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined;
+  /** Charges what was spent elsewhere, whatever the limit says. */
+  charge(key: LoanKey, units: number, nowUs: Micros): void;
+}
+
+export interface LoanMoment {
+  /** Wall clock: what the limiters decide by. */
+  readonly nowUs: Micros;
+  readonly monotonicUs: Micros;
+  /** Of the shard asked. */
+  readonly epoch: number;
+  /** For how long nobody else can become the home: what is left of this process's own lease. */
+  readonly leaseLeftUs: number;
+}
+
+export interface LoanBookOptions {
+  readonly home: LoanHome;
+  readonly policies: PolicySet;
+  readonly pending: PendingCharges;
+  /**
+   * Sessions are numbered from here. A book made anew within one process must start above all earlier ones
+   * (the wall clock in microseconds will do), or its sessions could be mistaken for theirs.
+   */
+  readonly birthsFrom: number;
+  readonly rowsMax?: number;
+}
+
+export class LoanBook {
+  /** Rows held now; the rest since the start. */
+  readonly tally = { rows: 0, granted: 0, forfeited: 0, full: 0, stale: 0, fromDead: 0, recalls: 0 };
+
+  readonly #home: LoanHome;
+  readonly #lender: Lender;
+  readonly #rowsMax: number;
+  #policies: PolicySet;
+  #indices: ReadonlyMap<string, number>;
+  readonly #loans = new KeyMap<Loan>();
+  readonly #byHolder = new Map<string, Set<LoanRow>>();
+  readonly #dead = new Set<string>();
+  readonly #due = new DueList<LoanRow>();
+  readonly #recalls = new Set<Loan>();
+  #births: number;
+
+  constructor(options: LoanBookOptions) {
+    this.#home = options.home;
+    this.#policies = options.policies;
+    this.#indices = policyIndices(options.policies);
+    this.#lender = new Lender(options.pending);
+    this.#rowsMax = options.rowsMax ?? ROWS_MAX;
+    this.#births = options.birthsFrom;
+  }
+
+  /** Live members of the region: among so many the rights of a key are shared. */
+  set members(members: number) {
+    this.#lender.members = members;
+  }
+
+  /** Units of a key that are lent to other processes: to be evaluated as if charged. */
+  lentOf(policyIndex: number, high: number, low: number): number {
+    if (this.#loans.size === 0) return 0;
+    return this.#loans.find(policyIndex, high, low)?.lent ?? 0;
+  }
+
+  /** Says that a check was refused here although units of its key are lent. */
+  wantRecall(policyIndex: number, high: number, low: number): void {
+    const loan = this.#loans.find(policyIndex, high, low);
+    if (loan !== undefined) this.#wantRecall(loan);
+  }
+
+  /** Answers every row of a message. No rows in the answer: nothing to send. */
+  borrow({ shard, holder, rows }: BorrowFrame, moment: LoanMoment): GrantFrame {
+    const grants: GrantRow[] = [];
+    const isDead = this.#dead.has(holderName(holder));
+    if (isDead) this.tally.fromDead += 1;
+    if (isDead || moment.leaseLeftUs <= 0) return { shard, holder, rows: grants };
+    for (const asked of rows) {
+      const grant = this.#answer(shard, holder, asked, moment);
+      if (grant !== undefined) grants.push({ ...grant, validUs: moment.leaseLeftUs });
+    }
+    return { shard, holder, rows: grants };
+  }
+
+  /** Charges everything lent to a member that was declared dead; its messages are not heard any more. */
+  holderDead(holder: Holder, nowUs: Micros): void {
+    const name = holderName(holder);
+    this.#dead.add(name);
+    if (this.#dead.size > DEAD_REMEMBERED) {
+      for (const oldest of this.#dead) {
+        this.#dead.delete(oldest);
+        break;
+      }
+    }
+    for (const row of this.#byHolder.get(name) ?? []) this.#drop(row, nowUs);
+  }
+
+  /** Looks after rows that were not heard for long. The host calls it every 10 ms or so. */
+  tick(nowUs: Micros, monotonicUs: Micros): void {
+    for (const row of this.#due.take(monotonicUs)) {
+      const unheardUs = monotonicUs - row.heardUs;
+      if (unheardUs >= (row.lent > 0 ? UNHEARD_FORFEIT_US : IDLE_FORGET_US)) {
+        this.#drop(row, nowUs);
+        continue;
+      }
+      const isMissed = row.lent > 0 && unheardUs >= UNHEARD_RECALL_US;
+      if (isMissed) {
+        this.#wantRecall(row.loan);
+        this.#due.schedule(row, Math.min(monotonicUs + UNHEARD_AGAIN_US, row.heardUs + UNHEARD_FORFEIT_US));
+      } else {
+        this.#schedule(row);
+      }
+    }
+  }
+
+  /** The recalls that are due, one message for each holder and shard; call it after every step. */
+  takeRecalls(monotonicUs: Micros): RecallFrame[] {
+    if (this.#recalls.size === 0) return [];
+    const frames = new Map<string, { shard: number; holder: Holder; rows: RecallRow[] }>();
+    for (const loan of this.#recalls) {
+      if (monotonicUs - loan.recalledUs < RECALL_EVERY_US) continue;
+      this.#recalls.delete(loan);
+      loan.isRecallWanted = false;
+      loan.recalledUs = monotonicUs;
+      const { shard, high, low } = loan;
+      const policy = this.#policies.policies[loan.policyIndex]?.name ?? "";
+      for (const [name, { lent, holder }] of loan.rows) {
+        if (lent === 0) continue;
+        const place = `${shard} ${name}`;
+        let frame = frames.get(place);
+        if (frame === undefined) frames.set(place, (frame = { shard, holder, rows: [] }));
+        frame.rows.push({ policy, high, low });
+        this.tally.recalls += 1;
+      }
+    }
+    return [...frames.values()];
+  }
+
+  /** Puts other policies in force: rows follow their policy's name; what exceeds a lowered limit is recalled. */
+  adopt(policies: PolicySet): void {
+    const before = this.#policies;
+    const moves = policyMoves(before, policies);
+    for (const loan of this.#loans.remap((index) => moves[index] ?? -1)) {
+      for (const row of loan.rows.values()) this.#unlist(row);
+      this.#recalls.delete(loan);
+    }
+    for (const loan of this.#loans.values()) {
+      const index = moves[loan.policyIndex] as number;
+      if (isLowered(before.policies[loan.policyIndex], policies.policies[index])) this.#wantRecall(loan);
+      loan.policyIndex = index;
+    }
+    this.#policies = policies;
+    this.#indices = policyIndices(policies);
+  }
+
+  /** The rows of a shard, for its next owner (`importShard`). */
+  exportShard(shard: number): Uint8Array {
+    const records: LoanRowRecord[] = [];
+    for (const loan of this.#loans.values()) {
+      const policy = this.#policies.policies[loan.policyIndex]?.name;
+      if (loan.shard !== shard || policy === undefined) continue;
+      for (const row of loan.rows.values()) records.push({ policy, high: loan.high, low: loan.low, row });
+    }
+    return writeLoanRows(records);
+  }
+
+  /**
+   * Takes over the rows of a shard from its last owner. Holders may spend until 1.5 s after its last answer,
+   * so this process must be the home for at least as long: have a lease with 1.5 s left.
+   *
+   * @throws ParlError PARL_MALFORMED or PARL_UNSUPPORTED_VERSION; no row counts then
+   */
+  importShard(shard: number, bytes: Uint8Array, nowUs: Micros, monotonicUs: Micros): void {
+    const records = readLoanRows(bytes);
+    this.dropShard(shard);
+    for (const { policy, high, low, row: from } of records) {
+      const policyIndex = this.#indices.get(policy);
+      if (policyIndex === undefined) continue;
+      const row = this.#open({ shard, policyIndex, high, low }, from.holder, from.session, monotonicUs);
+      row.grant(from.granted);
+      row.join(from);
+      row.owed = from.owed;
+      row.lastId = from.lastId;
+      row.lastAmount = from.lastAmount;
+      this.#schedule(row);
+      if (this.#dead.has(holderName(from.holder))) this.#drop(row, nowUs);
+    }
+  }
+
+  /** Forgets the rows of a shard that is not open here any more. */
+  dropShard(shard: number): void {
+    for (const loan of this.#loans.values()) {
+      if (loan.shard === shard) for (const row of loan.rows.values()) this.#forget(row);
+    }
+  }
+
+  #answer(
+    shard: number,
+    holder: Holder,
+    asked: BorrowRow,
+    moment: LoanMoment,
+  ): Omit<GrantRow, "validUs"> | undefined {
+    const policyIndex = this.#indices.get(asked.policy);
+    if (policyIndex === undefined) return unlent(asked, "unknown");
+    const limiter = this.#home.limiterOf(shard, policyIndex, moment.nowUs);
+    if (limiter === undefined) return undefined;
+    let row = this.#loans.find(policyIndex, asked.high, asked.low)?.rows.get(holderName(holder));
+    if (row === undefined) {
+      const isReport = asked.want === 0 && asked.owed === asked.owedFrom;
+      if (isReport) return unlent(asked, "granted");
+      if (this.tally.rows >= this.#rowsMax) {
+        this.tally.full += 1;
+        return unlent(asked, "full");
+      }
+      const key = { shard, policyIndex, high: asked.high, low: asked.low };
+      row = this.#open(key, holder, this.#newSession(moment), moment.monotonicUs);
+    } else if (asked.id < row.lastId) {
+      this.tally.stale += 1;
+      return undefined;
+    }
+    row.heardUs = moment.monotonicUs;
+    if (asked.id > row.lastId) this.#take(row, asked, limiter, moment);
+    const grant = this.#lender.answer(row, asked, limiter, moment.nowUs);
+    if (grant.deniedCost > 0 && row.loan.lent > row.lent) this.#wantRecall(row.loan);
+    return grant;
+  }
+
+  /** Books what a new message says, and lends what it asks for. */
+  #take(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, moment: LoanMoment): void {
+    const { loan } = row;
+    if (isSameSession(asked.session, row.session)) {
+      this.#charge(loan, row.join(asked), moment.nowUs);
+    } else {
+      // It has forgotten its counters, or we have: what it still held of this session is nobody's any more.
+      this.#forfeit(row, moment.nowUs);
+      if (row.lastId > 0) row.session = this.#newSession(moment);
+    }
+    this.#charge(loan, row.joinOwed(asked), moment.nowUs);
+    row.lastId = asked.id;
+    this.#lender.lend(row, asked, limiter, moment.nowUs);
+    this.tally.granted += row.lastAmount;
+    if (row.lent > 0) this.#schedule(row);
+  }
+
+  #charge(loan: Loan, units: number, nowUs: Micros): void {
+    if (units > 0) this.#home.charge(loan, units, nowUs);
+  }
+
+  #forfeit(row: LoanRow, nowUs: Micros): void {
+    const units = row.forfeit();
+    this.tally.forfeited += units;
+    this.#charge(row.loan, units, nowUs);
+  }
+
+  #drop(row: LoanRow, nowUs: Micros): void {
+    this.#forfeit(row, nowUs);
+    this.#forget(row);
+  }
+
+  #newSession({ epoch }: LoanMoment): { epoch: number; birth: number } {
+    this.#births += 1;
+    return { epoch, birth: this.#births };
+  }
+
+  #open(key: LoanKey, holder: Holder, session: LoanRow["session"], monotonicUs: Micros): LoanRow {
+    let loan = this.#loans.find(key.policyIndex, key.high, key.low);
+    if (loan === undefined) {
+      loan = new Loan(key);
+      this.#loans.set(key.policyIndex, key.high, key.low, loan);
+    }
+    const name = holderName(holder);
+    const row = new LoanRow(loan, holder, session, monotonicUs);
+    loan.rows.set(name, row);
+    const rows = this.#byHolder.get(name);
+    if (rows === undefined) this.#byHolder.set(name, new Set([row]));
+    else rows.add(row);
+    this.tally.rows += 1;
+    this.#schedule(row);
+    return row;
+  }
+
+  #forget(row: LoanRow): void {
+    const { loan } = row;
+    this.#unlist(row);
+    loan.rows.delete(holderName(row.holder));
+    loan.lent -= row.lent;
+    if (loan.rows.size > 0) return;
+    this.#recalls.delete(loan);
+    this.#loans.delete(loan.policyIndex, loan.high, loan.low);
+  }
+
+  /** Takes a row off the lists that go across loans. */
+  #unlist(row: LoanRow): void {
+    const name = holderName(row.holder);
+    const rows = this.#byHolder.get(name);
+    rows?.delete(row);
+    if (rows?.size === 0) this.#byHolder.delete(name);
+    this.#due.remove(row);
+    this.tally.rows -= 1;
+  }
+
+  #wantRecall(loan: Loan): void {
+    if (loan.isRecallWanted || loan.lent === 0) return;
+    loan.isRecallWanted = true;
+    this.#recalls.add(loan);
+  }
+
+  #schedule(row: LoanRow): void {
+    this.#due.schedule(row, row.heardUs + (row.lent > 0 ? UNHEARD_RECALL_US : IDLE_FORGET_US));
+  }
+}
+
+function holderName({ member, incarnation }: Holder): string {
+  return `${member}#${incarnation}`;
+}

@@ -1,0 +1,166 @@
+/**
+ * Checks that wait for rights of keys whose homes are in other processes: all of them, or none.
+ *
+ *      wait     reserve at every remote key, note the cost at every local one; nothing is charged
+ *      step     every reservation held, or one refused, or 250 ms are over
+ *                 └─▶ take back every reservation and note, then decide once more
+ *
+ * The decision is made afresh, in one tick, from what is there by then: so a check charges everything or
+ * nothing, however long it has waited and whatever happened to one of its keys meanwhile. Whoever decides
+ * sees the check's units as free and nobody else's.
+ *
+ * Nobody waits for ever: a check that holds units of one key while it waits for another ends at its deadline
+ * at the latest, and waiters are bounded, per key and in all. A reservation is taken back before the decision,
+ * so that none can be lost to a decision that fails.
+ */
+import type { Micros } from "../core/units.ts";
+import type { Balance, Reservation } from "./balance.ts";
+import type { Balances } from "./balances.ts";
+import type { LoanKey } from "./loan.ts";
+import type { PendingCharges } from "./pending-charges.ts";
+
+const DEADLINE_US = 250_000;
+const WAITING_MAX = 16_384;
+/** As many as one message can fairly ask for; those after them would wait for another round anyway. */
+const WAITING_PER_KEY_MAX = 1_024;
+
+/** `answered`: every home concerned has spoken, or ceased to be elsewhere. `deadline`: one has not. */
+export type WaitEnd = "answered" | "deadline";
+
+export interface WaitingCheck<Ticket> {
+  /** Whatever is needed to decide the check and to answer it. */
+  readonly ticket: Ticket;
+  /** The shard that decides it. */
+  readonly shard: number;
+  readonly cost: number;
+  /** Keys with their home in this process, and in others; each once. */
+  readonly locals: readonly LoanKey[];
+  readonly remotes: readonly LoanKey[];
+}
+
+export interface WaitingChecksOptions<Ticket> {
+  readonly balances: Balances;
+  readonly pending: PendingCharges;
+  /** Decides a check whose reservations were taken back: evaluates, charges or not, answers. */
+  readonly decide: (ticket: Ticket, end: WaitEnd) => void;
+  readonly deadlineUs?: number;
+  readonly waitingMax?: number;
+  readonly waitingPerKeyMax?: number;
+}
+
+interface Waiting<Ticket> {
+  readonly check: WaitingCheck<Ticket>;
+  readonly reservations: readonly Reservation[];
+  readonly deadlineUs: number;
+}
+
+export class WaitingChecks<Ticket> {
+  readonly #balances: Balances;
+  readonly #pending: PendingCharges;
+  readonly #decide: (ticket: Ticket, end: WaitEnd) => void;
+  readonly #deadlineUs: number;
+  readonly #waitingMax: number;
+  readonly #waitingPerKeyMax: number;
+  /** In order of arrival, which is the order of their deadlines. */
+  readonly #waiting = new Set<object>();
+
+  constructor(options: WaitingChecksOptions<Ticket>) {
+    this.#balances = options.balances;
+    this.#pending = options.pending;
+    this.#decide = options.decide;
+    this.#deadlineUs = options.deadlineUs ?? DEADLINE_US;
+    this.#waitingMax = options.waitingMax ?? WAITING_MAX;
+    this.#waitingPerKeyMax = options.waitingPerKeyMax ?? WAITING_PER_KEY_MAX;
+  }
+
+  /** Checks waiting now. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Lets a check wait; false when too many do, and nothing has changed. */
+  wait(check: WaitingCheck<Ticket>, monotonicUs: Micros): boolean {
+    if (this.#waiting.size >= this.#waitingMax) return false;
+    const balances: Balance[] = [];
+    for (const key of check.remotes) {
+      const balance = this.#balances.open(key, monotonicUs);
+      if (balance === undefined || balance.reservations.size >= this.#waitingPerKeyMax) return false;
+      balances.push(balance);
+    }
+    const reservations: Reservation[] = [];
+    const waiting = { check, reservations, deadlineUs: monotonicUs + this.#deadlineUs };
+    for (const balance of balances)
+      reservations.push(this.#balances.reserve(balance, check.cost, waiting, monotonicUs));
+    for (const { policyIndex, high, low } of check.locals)
+      this.#pending.add(policyIndex, high, low, check.cost);
+    this.#waiting.add(waiting);
+    return true;
+  }
+
+  /**
+   * Decides the checks whose turn has come. Call it after answers were taken in, and with every tick.
+   *
+   * @throws whatever a decision threw, the first of several, after all others were made
+   */
+  step(monotonicUs: Micros): void {
+    const failures: unknown[] = [];
+    this.#decideSettled(monotonicUs, failures);
+    for (const waiting of this.#waiting as Set<Waiting<Ticket>>) {
+      if (waiting.deadlineUs > monotonicUs) break;
+      this.#end(waiting, "deadline", monotonicUs, failures);
+    }
+    this.#decideSettled(monotonicUs, failures);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /**
+   * Takes everything back and lets go of all checks, or of those decided by one shard; what becomes of them
+   * is the caller's decision. For a shard that closes, other policies, or an actor that starts again.
+   */
+  drain(shard?: number): Ticket[] {
+    const tickets: Ticket[] = [];
+    for (const waiting of this.#waiting as Set<Waiting<Ticket>>) {
+      if (shard !== undefined && waiting.check.shard !== shard) continue;
+      this.#release(waiting);
+      tickets.push(waiting.check.ticket);
+    }
+    return tickets;
+  }
+
+  #decideSettled(monotonicUs: Micros, failures: unknown[]): void {
+    // A decision that charges nothing leaves units to the next in the queue, whose turn has then come too.
+    for (;;) {
+      const settled = this.#balances.takeSettled();
+      if (settled.length === 0) return;
+      for (const { owner } of settled) {
+        if (!this.#waiting.has(owner)) continue;
+        const waiting = owner as Waiting<Ticket>;
+        if (isSettled(waiting.reservations)) this.#end(waiting, "answered", monotonicUs, failures);
+      }
+    }
+  }
+
+  #end(waiting: Waiting<Ticket>, end: WaitEnd, monotonicUs: Micros, failures: unknown[]): void {
+    this.#release(waiting);
+    try {
+      this.#balances.resume(() => this.#decide(waiting.check.ticket, end));
+    } catch (error) {
+      failures.push(error);
+    }
+    for (const { balance } of waiting.reservations) this.#balances.settle(balance, monotonicUs);
+  }
+
+  #release(waiting: Waiting<Ticket>): void {
+    const { check, reservations } = waiting;
+    this.#waiting.delete(waiting);
+    for (const reservation of reservations) this.#balances.release(reservation);
+    for (const { policyIndex, high, low } of check.locals)
+      this.#pending.remove(policyIndex, high, low, check.cost);
+  }
+}
+
+/** Whether there is nothing more to wait for: one refusal is enough, else every unit must be there. */
+function isSettled(reservations: readonly Reservation[]): boolean {
+  const isHopeless = reservations.some(({ state }) => state === "refused" || state === "ended");
+  return isHopeless || reservations.every(({ state }) => state === "held");
+}

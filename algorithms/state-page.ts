@@ -1,0 +1,386 @@
+/**
+ * State pages: how keys travel between processes, in a handoff, a journal or a snapshot.
+ *
+ * A page carries keys of one policy and everything needed to go on deciding them elsewhere. Times in state
+ * words are wall time and mean the same in any process.
+ *
+ *      │ version 1 │ flags 1 │ state words 2 │ count 4 │ now µs 8 │ name bytes 2 │ params bytes 2 │
+ *      │ policy name │ params as JSON │ entry │ entry │ …                              little-endian
+ *
+ *      entry    │ hash high 4 │ hash low 16 · state 16 │ state word 4 │ … │      + logs only:
+ *               │ events 4 │ time µs 8 · cost 4 │ …                             oldest first
+ *
+ * Flag 1 promises that identities ascend strictly. An entry with hash high 0 comes first and belongs to no
+ * key: it is the state of every key never seen (arrears, keyed-limiter.ts).
+ *
+ * A page ends before the key that would take it beyond its size, but always takes one, so that a walk gets
+ * on: a log may fill a page of its own. One that would not fit into a message is thinned out: neighbouring
+ * events become one at the last one's time, so that units leave the window later than they should, never
+ * earlier, and none is forgotten.
+ *
+ * The reader trusts nothing: a page is checked from end to end before its first entry is handed out.
+ */
+import { ParlError } from "../core/errors.ts";
+import { assert } from "../core/assert.ts";
+import { micros, type Micros } from "../core/units.ts";
+import { ALGORITHMS, type Algorithm, type AlgorithmParams, type EventLog } from "./algorithm.ts";
+import { createAlgorithm } from "./registry.ts";
+
+export const STATE_PAGE_VERSION = 1;
+/** Four pages in flight are one megabyte. */
+export const STATE_PAGE_BYTES = 2 ** 18;
+/** What one message carries (1 MiB), less room for whatever is wrapped round a page. */
+const ENTRY_BYTES_MAX = 2 ** 20 - 2 ** 16;
+
+const FLAG_ASCENDING = 1;
+const HEADER_BYTES = 20;
+const IDENTITY_BYTES = 8;
+const WORD_BYTES = 4;
+const EVENT_BYTES = 12;
+const TEXT_BYTES_MAX = 2 ** 16 - 1;
+/** Windows are counted exactly up to here (window-id.ts). */
+const NOW_MAX_US = 2 ** 52;
+
+const utf8 = new TextEncoder();
+const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+export interface StatePageOptions {
+  /** Size at which a page is full; 256 KiB when absent. */
+  readonly bytes?: number;
+  /** The most that one entry may take, a log with its events; 960 KiB when absent. */
+  readonly entryBytesMax?: number;
+}
+
+/** Writes one page after another. The memory is reused; `finish` copies. */
+export class StatePageWriter {
+  readonly #bytesTarget: number;
+  readonly #entryBytesMax: number;
+  #bytes: Uint8Array;
+  #view: DataView;
+  #end = 0;
+  #count = 0;
+  #hasKey = false;
+  #nowUs = 0;
+  #isAscending = true;
+  #lastPlace = -1;
+  #algorithm: Algorithm | undefined;
+
+  constructor(options: StatePageOptions = {}) {
+    this.#bytesTarget = options.bytes ?? STATE_PAGE_BYTES;
+    this.#entryBytesMax = options.entryBytesMax ?? ENTRY_BYTES_MAX;
+    this.#bytes = new Uint8Array(Math.max(4_096, this.#bytesTarget));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Entries written since `begin`. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes the page has so far. */
+  get bytes(): number {
+    return this.#end;
+  }
+
+  /** Starts an empty page. @param algorithm made from exactly these params */
+  begin(policy: string, params: AlgorithmParams, algorithm: Algorithm): void {
+    this.clear();
+    const name = utf8.encode(policy);
+    const numbers = utf8.encode(JSON.stringify(bareParams(params)));
+    assert(name.length <= TEXT_BYTES_MAX, "a policy name fits its length field");
+    this.#reserve(HEADER_BYTES + name.length + numbers.length);
+    this.#bytes.set(name, HEADER_BYTES);
+    this.#bytes.set(numbers, HEADER_BYTES + name.length);
+    this.#view.setUint16(16, name.length, true);
+    this.#view.setUint16(18, numbers.length, true);
+    this.#view.setUint16(2, algorithm.stateWords, true);
+    this.#end = HEADER_BYTES + name.length + numbers.length;
+    this.#algorithm = algorithm;
+  }
+
+  /** Forgets what was written and begun. */
+  clear(): void {
+    this.#end = 0;
+    this.#count = 0;
+    this.#hasKey = false;
+    this.#nowUs = 0;
+    this.#isAscending = true;
+    this.#lastPlace = -1;
+    this.#algorithm = undefined;
+  }
+
+  /**
+   * Adds the slot at `words[at]` as it stands at `nowUs`, unless the page is full.
+   *
+   * @param algorithm the one that the page was begun for
+   * @returns whether it was added
+   */
+  add(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
+    assert(algorithm === this.#algorithm, "a page is begun for the keys it is filled with");
+    const { log, stateWords } = algorithm;
+    const events = log === undefined ? 0 : log.select(words, at, nowUs);
+    const fixedBytes = IDENTITY_BYTES + WORD_BYTES * stateWords + (log === undefined ? 0 : WORD_BYTES);
+    const eventsMax = Math.max(1, Math.floor((this.#entryBytesMax - fixedBytes) / EVENT_BYTES));
+    // So many neighbours become one.
+    const merged = Math.max(1, Math.ceil(events / eventsMax));
+    const bytes = fixedBytes + EVENT_BYTES * Math.ceil(events / merged);
+    if (this.#hasKey && this.#end + bytes > this.#bytesTarget) return false;
+    this.#reserve(bytes);
+    const high = words[at] as number;
+    if (high !== 0) this.#hasKey = true;
+    const tagAndState = words[at + 1] as number;
+    this.#u32(high);
+    this.#u32(tagAndState);
+    // Where a log keeps its events here is nothing to anybody else.
+    for (let i = 0; i < stateWords; i += 1) this.#u32(log === undefined ? (words[at + 2 + i] as number) : 0);
+    if (log !== undefined) this.#events(log, events, merged);
+    this.#count += 1;
+    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
+    const place = high * 2 ** 16 + (tagAndState >>> 16);
+    if (place <= this.#lastPlace) this.#isAscending = false;
+    this.#lastPlace = place;
+    return true;
+  }
+
+  /** The finished page, in memory of its own. */
+  finish(): Uint8Array {
+    assert(this.#algorithm !== undefined, "a page is begun before it is finished");
+    this.#bytes[0] = STATE_PAGE_VERSION;
+    this.#bytes[1] = this.#isAscending ? FLAG_ASCENDING : 0;
+    this.#view.setUint32(4, this.#count, true);
+    this.#view.setFloat64(8, this.#nowUs, true);
+    return this.#bytes.slice(0, this.#end);
+  }
+
+  #events(log: EventLog, count: number, merged: number): void {
+    this.#u32(Math.ceil(count / merged));
+    for (let first = 0; first < count; first += merged) {
+      const last = Math.min(first + merged, count) - 1;
+      let cost = 0;
+      for (let index = first; index <= last; index += 1) cost += log.cost(index);
+      this.#view.setFloat64(this.#end, log.timeUs(last), true);
+      this.#end += 8;
+      this.#u32(Math.min(cost, 0xffffffff));
+    }
+  }
+
+  #u32(value: number): void {
+    this.#view.setUint32(this.#end, value, true);
+    this.#end += WORD_BYTES;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#end + bytes));
+    larger.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+}
+
+const NOTHING: DataView = new DataView(new ArrayBuffer(0));
+
+/**
+ * Reads pages: `open` one, then `next` until it is false. One reader serves any number of pages.
+ *
+ * Entries with `high` 0 are what keys never seen owe; at most the first is one.
+ */
+export class StatePageReader {
+  policy = "";
+  /** The numbers under which the entries were written. */
+  params: AlgorithmParams = { algorithm: "gcra", limit: 0, windowUs: micros(0) };
+  /** The writer's wall time at the last entry. */
+  nowUs: Micros = micros(0);
+  /** Entries in the page. */
+  count = 0;
+
+  /** Identity of the entry that `next` went to: 32 bits, and 16. */
+  high = 0;
+  low = 0;
+
+  #view = NOTHING;
+  #isLog = false;
+  #stateWords = 0;
+  #firstAt = 0;
+  #at = 0;
+  #end = 0;
+
+  /**
+   * Checks a whole page and stands before its first entry. After an error the reader is empty.
+   *
+   * @throws ParlError PARL_MALFORMED, PARL_UNSUPPORTED_VERSION
+   */
+  open(bytes: Uint8Array): void {
+    this.count = 0;
+    this.#view = NOTHING;
+    this.rewind();
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.length === 0) throw malformed("is empty");
+    if (bytes[0] !== STATE_PAGE_VERSION) throw unsupportedVersion(bytes[0] as number);
+    if (bytes.length < HEADER_BYTES) throw malformed("ends within its header");
+    const flags = bytes[1] as number;
+    if ((flags & ~FLAG_ASCENDING) !== 0) throw malformed(`has unknown flags, ${flags}`);
+    const nowUs = view.getFloat64(8, true);
+    if (!isTime(nowUs, NOW_MAX_US)) throw malformed(`was written at an impossible time, ${nowUs}`);
+    const nameEnd = HEADER_BYTES + view.getUint16(16, true);
+    const firstAt = nameEnd + view.getUint16(18, true);
+    if (firstAt > bytes.length) throw malformed("ends within its header");
+    const policy = textOf(bytes.subarray(HEADER_BYTES, nameEnd), "policy name");
+    const params = paramsOf(textOf(bytes.subarray(nameEnd, firstAt), "params"));
+    const algorithm = algorithmOf(params);
+    const stateWords = view.getUint16(2, true);
+    if (stateWords !== algorithm.stateWords) {
+      throw malformed(`has ${stateWords} state words for ${params.algorithm}, not ${algorithm.stateWords}`);
+    }
+    const count = view.getUint32(4, true);
+    this.#isLog = algorithm.log !== undefined;
+    this.#stateWords = stateWords;
+    this.nowUs = micros(nowUs);
+    this.#check(view, firstAt, count, (flags & FLAG_ASCENDING) !== 0);
+    this.policy = policy;
+    this.params = params;
+    this.count = count;
+    this.#view = count === 0 ? NOTHING : view;
+    this.#firstAt = firstAt;
+    this.rewind();
+  }
+
+  /** Goes back to before the first entry. */
+  rewind(): void {
+    this.#end = this.count === 0 ? 0 : this.#firstAt;
+    this.high = 0;
+    this.low = 0;
+  }
+
+  /** Goes to the next entry; false when there is none. */
+  next(): boolean {
+    const at = this.#end;
+    if (at >= this.#view.byteLength) return false;
+    this.high = this.#view.getUint32(at, true);
+    this.low = this.#view.getUint16(at + 6, true);
+    this.#at = at;
+    this.#end = this.#entryEnd(this.#view, at);
+    return true;
+  }
+
+  /**
+   * Writes the entry's state into a slot, its identity excepted, and its events into the algorithm's log.
+   *
+   * @param algorithm made from this page's params; what the slot held outside its words has been released
+   */
+  load(algorithm: Algorithm, words: Uint32Array, at: number): void {
+    const view = this.#view;
+    const from = this.#at;
+    words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | view.getUint16(from + 4, true);
+    if (algorithm.log === undefined) {
+      for (let i = 0; i < this.#stateWords; i += 1) {
+        words[at + 2 + i] = view.getUint32(from + IDENTITY_BYTES + WORD_BYTES * i, true);
+      }
+      return;
+    }
+    algorithm.open(words, at, this.nowUs);
+    for (let event = this.#eventsAt(from) + WORD_BYTES; event < this.#end; event += EVENT_BYTES) {
+      algorithm.log.append(words, at, micros(view.getFloat64(event, true)), view.getUint32(event + 8, true));
+    }
+  }
+
+  #check(view: DataView, firstAt: number, count: number, isAscending: boolean): void {
+    const bytesMin = this.#eventsAt(0) + (this.#isLog ? WORD_BYTES : 0);
+    if (count * bytesMin > view.byteLength - firstAt) throw malformed(`is too short for ${count} entries`);
+    let at = firstAt;
+    let last = -1;
+    for (let index = 0; index < count; index += 1) {
+      if (at + bytesMin > view.byteLength) throw malformed(`ends within entry ${index}`);
+      const high = view.getUint32(at, true);
+      if (high === 0 && (index > 0 || view.getUint16(at + 6, true) !== 0)) {
+        throw malformed(`has a key without identity as entry ${index}`);
+      }
+      const place = high * 2 ** 16 + view.getUint16(at + 6, true);
+      if (isAscending && place <= last) throw malformed(`has entry ${index} out of order`);
+      last = place;
+      const end = this.#entryEnd(view, at);
+      if (end > view.byteLength) throw malformed(`ends within entry ${index}`);
+      if (this.#isLog) this.#checkEvents(view, this.#eventsAt(at) + WORD_BYTES, end, index);
+      at = end;
+    }
+    if (at !== view.byteLength)
+      throw malformed(`goes on for ${view.byteLength - at} bytes after its entries`);
+  }
+
+  #checkEvents(view: DataView, from: number, end: number, index: number): void {
+    let lastUs = -1;
+    for (let event = from; event < end; event += EVENT_BYTES) {
+      const timeUs = view.getFloat64(event, true);
+      if (!isTime(timeUs, this.nowUs) || timeUs <= lastUs || view.getUint32(event + 8, true) === 0) {
+        throw malformed(`has an impossible event in entry ${index}`);
+      }
+      lastUs = timeUs;
+    }
+  }
+
+  /** Where the count of an entry's events stands, and the end of one that has none. */
+  #eventsAt(at: number): number {
+    return at + IDENTITY_BYTES + WORD_BYTES * this.#stateWords;
+  }
+
+  #entryEnd(view: DataView, at: number): number {
+    const eventsAt = this.#eventsAt(at);
+    return this.#isLog ? eventsAt + WORD_BYTES + EVENT_BYTES * view.getUint32(eventsAt, true) : eventsAt;
+  }
+}
+
+/** The numbers alone, of a policy that says more. */
+function bareParams({ algorithm, limit, windowUs, burst, subWindows }: AlgorithmParams): AlgorithmParams {
+  return {
+    algorithm,
+    limit,
+    windowUs,
+    ...(burst === undefined ? {} : { burst }),
+    ...(subWindows === undefined ? {} : { subWindows }),
+  };
+}
+
+function isTime(us: number, mostUs: number): boolean {
+  return Number.isSafeInteger(us) && us >= 0 && us <= mostUs;
+}
+
+function textOf(bytes: Uint8Array, what: string): string {
+  try {
+    return fromUtf8.decode(bytes);
+  } catch (cause) {
+    throw malformed(`has a ${what} that is not UTF-8`, cause);
+  }
+}
+
+function paramsOf(text: string): AlgorithmParams {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw malformed("has params that are not JSON", cause);
+  }
+  if (typeof value !== "object" || value === null) throw malformed("has params that are not an object");
+  // The numbers are checked where the algorithm is made of them.
+  return bareParams(value as AlgorithmParams);
+}
+
+function algorithmOf(params: AlgorithmParams): Algorithm {
+  if (!ALGORITHMS.includes(params.algorithm)) throw malformed("has params of an algorithm not known here");
+  try {
+    return createAlgorithm(params);
+  } catch (cause) {
+    throw malformed("has params that make no policy", cause);
+  }
+}
+
+function malformed(what: string, cause?: unknown): ParlError {
+  return new ParlError("PARL_MALFORMED", `a state page ${what}`, { field: "page", cause });
+}
+
+function unsupportedVersion(version: number): ParlError {
+  return new ParlError(
+    "PARL_UNSUPPORTED_VERSION",
+    `a state page must be of version ${STATE_PAGE_VERSION}, got ${version}: update the older process`,
+    { field: "page" },
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * A tenant without manners: keeps many packed frames under way and sends the next as soon as one is answered,
+ * be it decided or refused. Its frames are made beforehand and its answers hardly looked at, so that the flood
+ * takes little of a machine it shares with who is measured. Obeys the orders of flooder-process.ts.
+ */
+import { createInbox } from "@nats-io/transport-node";
+import { connectRegion } from "../client/connect-region.ts";
+import { PackedRequestWriter } from "../core/packed-request.ts";
+import type { FloodAnswer, FloodOptions, FloodOrder } from "./flooder-process.ts";
+import { keysOfShard } from "./shard-keys.ts";
+
+const JSON_START = "{".charCodeAt(0);
+
+const { url, tenant, shard, keys, checksPerFrame, framesInFlight } = JSON.parse(
+  process.argv[2] ?? "",
+) as FloodOptions;
+const frames = framesOf(keysOfShard(tenant, shard, keys));
+const subject = `parl.pack.${tenant}.${shard}`;
+const connection = await connectRegion({ name: "bench", servers: [url] });
+const inbox = createInbox();
+let isFlooding = false;
+let underWay = 0;
+let sent = 0;
+let decidedFrames = 0;
+let refusedFrames = 0;
+
+connection.subscribe(inbox, {
+  callback: (_error, { data }) => {
+    underWay -= 1;
+    // A frame is refused as a whole, in JSON.
+    if (data[0] === JSON_START) refusedFrames += 1;
+    else decidedFrames += 1;
+    if (isFlooding) send();
+  },
+});
+process.on("message", (order: FloodOrder) => {
+  isFlooding = order === "flood";
+  if (isFlooding) {
+    decidedFrames = 0;
+    refusedFrames = 0;
+    while (underWay < framesInFlight) send();
+  }
+  tell();
+});
+process.on("disconnect", () => process.exit());
+tell();
+
+function send(): void {
+  connection.publish(subject, frames[sent % frames.length] as Uint8Array, { reply: inbox });
+  underWay += 1;
+  sent += 1;
+}
+
+function tell(): void {
+  const answer: FloodAnswer = {
+    decided: decidedFrames * checksPerFrame,
+    refused: refusedFrames * checksPerFrame,
+  };
+  process.send?.(answer);
+}
+
+/** Frames of `checksPerFrame` checks each, over all keys in turn. */
+function framesOf(names: readonly string[]): Uint8Array[] {
+  const writer = new PackedRequestWriter("check");
+  let next = 0;
+  return Array.from({ length: Math.ceil(names.length / checksPerFrame) }, () => {
+    for (let i = 0; i < checksPerFrame; i += 1) {
+      writer.add("approximate", 1, names[next % names.length] as string, "", "");
+      next += 1;
+    }
+    return writer.take(0);
+  });
+}

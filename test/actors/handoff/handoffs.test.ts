@@ -1,0 +1,317 @@
+import { describe, expect, it } from "vitest";
+import { encodeFinal } from "../../../actors/handoff/final-state.ts";
+import { Handoffs } from "../../../actors/handoff/handoffs.ts";
+import type { Member } from "../../../actors/handoff/member.ts";
+import { decodeError, encodeEpoch, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { micros, type Micros } from "../../../core/units.ts";
+import { ModelShard, StagedModel } from "./model-shard.ts";
+import {
+  A,
+  B,
+  bytesFrom,
+  C,
+  CLOSING,
+  messageFrom,
+  NOTHING,
+  RecordingOutbox,
+  SHARD,
+  shardMessage,
+  TRANSFER,
+} from "./recording-outbox.ts";
+
+const EPOCH = 40;
+const AT_US = micros(1_000_000);
+
+function handoffsOf(self: Member, shardsOwned: readonly number[] = []) {
+  const outbox = new RecordingOutbox();
+  let drawn = TRANSFER - 1;
+  const handoffs = new Handoffs({
+    self,
+    outbox,
+    draw: () => (drawn += 1),
+    travelling: (shard) =>
+      shardsOwned.includes(shard) ? { table: new ModelShard(), epoch: EPOCH } : undefined,
+    staging: () => new StagedModel(),
+  });
+  return { handoffs, outbox };
+}
+
+/** A, the owner of some shards, after an ASK by B for one of them. */
+function asked(...shardsOwned: number[]) {
+  const both = handoffsOf(A, [SHARD, ...shardsOwned]);
+  both.handoffs.receive(ask(B), AT_US);
+  expect(both.outbox.take()).toEqual(["subscribe → b"]);
+  return both;
+}
+
+function ask(from: Member, parts: { transfer?: number; shard?: number; epoch?: number } = {}): Uint8Array {
+  const { epoch = EPOCH, ...rest } = parts;
+  return bytesFrom(from, "ask", { payload: encodeEpoch(epoch), ...rest });
+}
+
+function final(epoch: number, answered: string[] = []): Uint8Array {
+  const state = { epoch, pages: 0, dirty: [], answered, ...CLOSING };
+  return bytesFrom(A, "final", { count: 1, payload: encodeFinal(state) });
+}
+
+/** B, having adopted the shard from A. */
+function adopted(...answered: string[]) {
+  const both = handoffsOf(B);
+  both.handoffs.ask(SHARD, A, EPOCH, AT_US);
+  both.handoffs.receive(bytesFrom(A, "subscribe"), AT_US);
+  both.handoffs.subscribed(TRANSFER, AT_US);
+  both.handoffs.receive(final(41, answered), AT_US);
+  expect(both.outbox.take().at(-1)).toBe("taker adopted confirmed");
+  return both;
+}
+
+/** Ticks of 10 ms. */
+function tick(handoffs: Handoffs, fromUs: Micros, us: number): Micros {
+  for (let at = 10_000; at <= us; at += 10_000) handoffs.tick(micros(fromUs + at));
+  return micros(fromUs + us);
+}
+
+describe("asked for a shard", () => {
+  it.each([
+    ["it does not own", ask(B, { shard: 8 }), "PARL_NOT_OWNER"],
+    ["it owns under another epoch", ask(B, { epoch: 39 }), "PARL_NOT_OWNER"],
+    ["with no epoch", bytesFrom(B, "ask"), undefined],
+  ])("%s, it refuses", (_, bytes, code) => {
+    const { handoffs, outbox } = handoffsOf(A, [SHARD]);
+    handoffs.receive(bytes, AT_US);
+    expect(outbox.take()).toEqual(code === undefined ? [] : ["refuse → b"]);
+    if (code !== undefined) expect(decodeError(outbox.lastSent.payload).code).toBe(code);
+    expect([...handoffs.refused]).toEqual([[code ?? "PARL_MALFORMED", 1]]);
+    expect(handoffs.isMoving(SHARD)).toBe(false);
+  });
+
+  it("by a second taker, it refuses that one, who may ask again", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(ask(C, { transfer: 100 }), AT_US);
+    expect(outbox.take()).toEqual(["refuse → c"]);
+    const error = decodeError(outbox.lastSent.payload);
+    expect([error.code, error.retryAfterMs]).toEqual(["PARL_OVERLOADED", 500]);
+    expect(error.message).toBe("shard 7 is being handed to b; ask again later");
+    handoffs.receive(bytesFrom(B, "ready"), AT_US);
+    handoffs.tick(micros(AT_US + 10_000));
+    expect(outbox.take()).toEqual(["freeze 7"]);
+  });
+
+  it("beyond two at a time, it refuses", () => {
+    const { handoffs, outbox } = asked(1, 2);
+    handoffs.receive(ask(C, { shard: 1, transfer: 100 }), AT_US);
+    expect(outbox.take()).toEqual(["subscribe → c"]);
+    handoffs.receive(ask(C, { shard: 2, transfer: 101 }), AT_US);
+    expect(outbox.take()).toEqual(["refuse → c"]);
+    expect(decodeError(outbox.lastSent.payload).message).toMatch(/handing over 2 shards already/);
+    handoffs.peerGone(B, AT_US);
+    outbox.take();
+    handoffs.receive(ask(C, { shard: 2, transfer: 102 }), AT_US);
+    expect(outbox.take()).toEqual(["subscribe → c"]);
+  });
+
+  it("twice in one attempt, it goes on with it", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(ask(B), AT_US);
+    expect(outbox.take()).toEqual([]);
+  });
+
+  it("by the same taker anew, even after a restart, it begins anew", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(ask({ ...B, incarnation: 23 }, { transfer: 100 }), AT_US);
+    expect(outbox.take()).toEqual(["abort → b", "giver aborted PARL_UNAVAILABLE", "subscribe → b"]);
+  });
+
+  it("by the same taker anew, it goes on if the shard may be that taker's already", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(bytesFrom(B, "ready"), AT_US);
+    handoffs.tick(micros(AT_US + 10_000));
+    handoffs.frozen(TRANSFER, CLOSING, AT_US);
+    outbox.take();
+    handoffs.receive(ask(B, { transfer: 100 }), AT_US);
+    expect(outbox.take()).toEqual(["refuse → b"]);
+  });
+
+  it("without a lease, it refuses", () => {
+    const { handoffs, outbox } = handoffsOf(A, [SHARD]);
+    handoffs.fenced(AT_US);
+    handoffs.receive(ask(B), AT_US);
+    expect(outbox.take()).toEqual(["refuse → b"]);
+    handoffs.unfenced(AT_US);
+    handoffs.receive(ask(B), AT_US);
+    expect(outbox.take()).toEqual(["subscribe → b"]);
+  });
+
+  it("by a process of another version, it tells it to stop", () => {
+    const { handoffs, outbox } = handoffsOf(A, [SHARD]);
+    handoffs.receive(ask(B).with(0, 2), AT_US);
+    expect(outbox.take()).toEqual(["refuse → b"]);
+    expect(decodeError(outbox.lastSent.payload).message).toMatch(/speaks version 2, version 1 is understood/);
+  });
+});
+
+describe("asking for shards", () => {
+  it("has two transfers under way, and one for a shard", () => {
+    const { handoffs } = handoffsOf(B);
+    expect([1, 1, 2, 3].map((shard) => handoffs.ask(shard, A, EPOCH, AT_US))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect(handoffs.hasRoomIn).toBe(false);
+    handoffs.peerGone(A, AT_US);
+    expect([handoffs.hasRoomIn, handoffs.isMoving(1)]).toEqual([true, false]);
+  });
+
+  it("asks nobody without a lease", () => {
+    const { handoffs } = handoffsOf(B);
+    handoffs.fenced(AT_US);
+    expect(handoffs.ask(1, A, EPOCH, AT_US)).toBe(false);
+  });
+
+  it("stops at once when the owner answers in another version", () => {
+    const { handoffs, outbox } = handoffsOf(B);
+    handoffs.ask(SHARD, A, EPOCH, AT_US);
+    outbox.take();
+    handoffs.receive(bytesFrom(A, "refuse").with(0, 2), AT_US);
+    expect(outbox.take()).toEqual(["abort → a", "taker aborted PARL_UNSUPPORTED_VERSION"]);
+  });
+
+  it("stops at a page that arrives damaged", () => {
+    const { handoffs, outbox } = handoffsOf(B);
+    handoffs.ask(SHARD, A, EPOCH, AT_US);
+    outbox.take();
+    const page = bytesFrom(A, "page", { payload: new TextEncoder().encode("alice=1;") });
+    handoffs.receive(page.subarray(0, -1), AT_US);
+    expect(outbox.take()).toEqual(["abort → a", "taker aborted PARL_MALFORMED"]);
+    expect([...handoffs.refused]).toEqual([["PARL_MALFORMED", 1]]);
+  });
+});
+
+describe("a message of a transfer", () => {
+  it.each(["page", "subscribe", "final", "ack", "ready"] as const)(
+    "that is not known is told so: %s",
+    (kind) => {
+      const { handoffs, outbox } = handoffsOf(B);
+      handoffs.receive(bytesFrom(A, kind), AT_US);
+      expect(outbox.take()).toEqual(["abort → a"]);
+      expect(decodeError(outbox.lastSent.payload).code).toBe("PARL_NOT_FOUND");
+      expect(outbox.lastSent.transfer).toBe(TRANSFER);
+    },
+  );
+
+  it.each(["abort", "refuse", "final-ack"] as const)("that is over is left alone: %s", (kind) => {
+    const { handoffs, outbox } = handoffsOf(B);
+    handoffs.receive(bytesFrom(A, kind), AT_US);
+    expect(outbox.take()).toEqual([]);
+  });
+
+  it.each([
+    ["a stranger", C],
+    ["the peer in another life", { ...A, incarnation: 12 }],
+  ])("by %s does nothing to it", (_, from) => {
+    const { handoffs, outbox } = handoffsOf(B);
+    handoffs.ask(SHARD, A, EPOCH, AT_US);
+    outbox.take();
+    handoffs.receive(bytesFrom(from, "subscribe"), AT_US);
+    expect(outbox.take()).toEqual([`abort → ${from.id}`]);
+    expect(handoffs.isMoving(SHARD)).toBe(true);
+  });
+
+  it("is acknowledged again when it is the FINAL of a shard adopted", () => {
+    const { handoffs, outbox } = adopted();
+    handoffs.receive(final(41), AT_US);
+    expect(outbox.take()).toEqual(["final-ack → a"]);
+    for (let transfer = TRANSFER + 1; transfer < TRANSFER + 65; transfer += 1) {
+      handoffs.ask(SHARD, A, EPOCH, AT_US);
+      const parts = { transfer };
+      handoffs.receive(encodeMessage(messageFrom(A, "subscribe", parts)), AT_US);
+      handoffs.subscribed(transfer, AT_US);
+      const payload = encodeFinal({ epoch: 41, pages: 0, dirty: [], answered: [], ...CLOSING });
+      handoffs.receive(bytesFrom(A, "final", { count: 1, payload, ...parts }), AT_US);
+    }
+    outbox.take();
+    handoffs.receive(final(41), AT_US);
+    expect(outbox.take()).toEqual(["abort → a"]);
+  });
+
+  it("that answers an earlier attempt's wish changes nothing", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(bytesFrom(B, "ready"), AT_US);
+    handoffs.tick(micros(AT_US + 10_000));
+    outbox.take();
+    handoffs.frozen(TRANSFER - 1, CLOSING, AT_US);
+    handoffs.casAnswered(TRANSFER - 1, { outcome: "ok", epoch: 41 }, AT_US);
+    expect(outbox.take()).toEqual([]);
+  });
+});
+
+describe("a message for a shard", () => {
+  it("is the host's when nothing moves", () => {
+    expect(handoffsOf(A).handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
+    expect(asked(8).handoffs.offer(8, shardMessage("r1"), 1)).toBe("decide");
+  });
+
+  it("is decided by the giver until it freezes, and parked by the taker", () => {
+    const giver = asked();
+    expect(giver.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
+    giver.handoffs.receive(bytesFrom(B, "ready"), AT_US);
+    expect(giver.handoffs.offer(SHARD, shardMessage("r2"), 1)).toBe("decide");
+    giver.handoffs.tick(micros(AT_US + 10_000));
+    expect(giver.handoffs.offer(SHARD, shardMessage("r3"), 1)).toBe("ignore");
+    const taker = handoffsOf(B);
+    taker.handoffs.ask(SHARD, A, EPOCH, AT_US);
+    expect(taker.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("parked");
+  });
+
+  it("is ignored when the giver has answered it, once, for two seconds", () => {
+    const { handoffs } = adopted("r1", "r2");
+    expect(handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("ignore");
+    expect(handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
+    handoffs.tick(AT_US);
+    const laterUs = tick(handoffs, AT_US, 1_900_000);
+    expect(handoffs.offer(8, shardMessage("r2"), 1)).toBe("decide");
+    tick(handoffs, laterUs, 200_000);
+    expect(handoffs.offer(SHARD, shardMessage("r2"), 1)).toBe("decide");
+  });
+
+  it("is ignored also after the process was stopped: it had read nothing meanwhile", () => {
+    const { handoffs } = adopted("r1");
+    handoffs.tick(AT_US);
+    handoffs.tick(micros(AT_US + 3_000_000));
+    expect(handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("ignore");
+  });
+
+  it("is ignored also when the shard went to and fro meanwhile", () => {
+    const { handoffs } = adopted("r1");
+    handoffs.ask(SHARD, A, 50, AT_US);
+    const parts = { transfer: TRANSFER + 1 };
+    handoffs.receive(bytesFrom(A, "subscribe", parts), AT_US);
+    handoffs.subscribed(TRANSFER + 1, AT_US);
+    const payload = encodeFinal({ epoch: 51, pages: 0, dirty: [], answered: ["r2"], ...CLOSING });
+    handoffs.receive(bytesFrom(A, "final", { count: 1, payload, ...parts }), AT_US);
+    for (const replyTo of ["r1", "r2"]) {
+      expect(handoffs.offer(SHARD, shardMessage(replyTo), 1)).toBe("ignore");
+    }
+  });
+
+  it("is the host's when this process has lost everything", () => {
+    const { handoffs } = adopted("r1");
+    handoffs.lost(AT_US);
+    expect(handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
+  });
+});
+
+it("survives anything a peer sends", () => {
+  const { handoffs } = asked();
+  for (const bytes of [NOTHING, new Uint8Array(36), new Uint8Array(300_000).fill(1)]) {
+    handoffs.receive(bytes, AT_US);
+  }
+  expect(Object.fromEntries(handoffs.refused)).toEqual({
+    PARL_MALFORMED: 1,
+    PARL_UNSUPPORTED_VERSION: 1,
+    PARL_TOO_LARGE: 1,
+  });
+  expect(handoffs.isMoving(SHARD)).toBe(true);
+});

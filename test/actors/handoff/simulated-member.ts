@@ -1,0 +1,346 @@
+/** One process of the simulated region: connection, mailbox, lease and the host side of its handoffs. */
+import { Handoffs } from "../../../actors/handoff/handoffs.ts";
+import type { Member } from "../../../actors/handoff/member.ts";
+import type { ShardMessage } from "../../../actors/handoff/parked-messages.ts";
+import type {
+  ArrivedShard,
+  HandoffEnded,
+  HandoffOutbox,
+  OwnerRecord,
+} from "../../../actors/handoff/transfer.ts";
+import { micros, type Micros } from "../../../core/units.ts";
+import { ModelShard, StagedModel } from "./model-shard.ts";
+import {
+  LEASE_TTL_US,
+  type ClientMessage,
+  type Lease,
+  type RegionMember,
+  type SimulatedRegion,
+} from "./simulated-region.ts";
+
+const TICK_US = 10_000;
+const RENEW_US = 500_000;
+const CAS_TIMEOUT_US = 100_000;
+const PAGE_BYTES = 96;
+
+export class SimulatedMember implements HandoffOutbox, RegionMember {
+  readonly id: string;
+  incarnation = 1;
+  validUntilUs = LEASE_TTL_US;
+  isCrashed = false;
+  handoffs: Handoffs;
+  readonly #region: SimulatedRegion;
+  #shard: ModelShard | undefined;
+  #epoch = 0;
+  #isFrozen = false;
+  #isFenced = false;
+  #renewedUs = 0;
+  #seenOwner: OwnerRecord;
+  /** While paused: what waits for the process to go on. */
+  #asleep: (() => void)[] | undefined;
+  #lastInUs = 0;
+  #lastOutUs = 0;
+  #lastStepUs = 0;
+
+  constructor(id: string, region: SimulatedRegion) {
+    this.id = id;
+    this.#region = region;
+    this.#seenOwner = region.owner;
+    this.handoffs = this.#newHandoffs();
+    region.join(this);
+  }
+
+  get self(): Member {
+    return { id: this.id, incarnation: this.incarnation };
+  }
+
+  get counts(): ReadonlyMap<string, number> | undefined {
+    return this.#shard?.counts;
+  }
+
+  openWith(counts: ReadonlyMap<string, number>, epoch: number): void {
+    this.#shard = new ModelShard(counts);
+    this.#epoch = epoch;
+    this.#isFrozen = false;
+    this.#region.subscribe(this);
+  }
+
+  /** Ticks for ever. */
+  run(): void {
+    this.#region.timeline.after(TICK_US, () => {
+      if (this.isCrashed) return;
+      this.wake(() => this.#tick());
+      this.run();
+    });
+  }
+
+  crash(): void {
+    this.isCrashed = true;
+    this.#region.unsubscribe(this);
+  }
+
+  pause(us: number): void {
+    if (this.#asleep !== undefined || this.isCrashed) return;
+    this.#asleep = [];
+    this.#region.timeline.after(us, () => {
+      const waiting = this.#asleep ?? [];
+      this.#asleep = undefined;
+      // A timer may fire before the sockets are read.
+      this.#tick();
+      for (const run of waiting) this.wake(run);
+    });
+  }
+
+  /** Runs `run` now, or when the process goes on. */
+  wake(run: () => void): void {
+    if (this.isCrashed) return;
+    if (this.#asleep === undefined) run();
+    else this.#asleep.push(run);
+  }
+
+  /** What the server sends to this connection, in order. */
+  queueIn(run: () => void): void {
+    const { timeline } = this.#region;
+    this.#lastInUs = Math.max(this.#lastInUs, timeline.nowUs + this.#region.delayUs());
+    timeline.at(this.#lastInUs, () => this.wake(run));
+  }
+
+  /** What this connection sends to the server, in order. */
+  #queueOut(run: () => void): void {
+    const { timeline } = this.#region;
+    this.#lastOutUs = Math.max(this.#lastOutUs, timeline.nowUs + this.#region.delayUs());
+    timeline.at(this.#lastOutUs, run);
+  }
+
+  /** What the mailbox works off, in order. */
+  #queueStep(run: () => void): void {
+    const { timeline, prng } = this.#region;
+    this.#lastStepUs = Math.max(this.#lastStepUs, timeline.nowUs + prng.below(300));
+    timeline.at(this.#lastStepUs, () => this.wake(run));
+  }
+
+  arrived(message: ClientMessage, shardMessage: ShardMessage): void {
+    if (this.handoffs.offer(0, shardMessage, 1) !== "decide" || this.#shard === undefined) return;
+    this.#queueStep(() => this.#decide(message));
+  }
+
+  received(bytes: Uint8Array): void {
+    this.handoffs.receive(bytes, this.#now());
+  }
+
+  ownerSeen(owner: OwnerRecord): void {
+    this.#seenOwner = owner;
+    this.handoffs.ownerSeen(0, owner, this.#now());
+    if (this.#shard !== undefined && owner.epoch > this.#epoch) {
+      this.#shard = undefined;
+      this.#region.unsubscribe(this);
+    }
+  }
+
+  peerGone(gone: Member): void {
+    this.handoffs.peerGone(gone, this.#now());
+  }
+
+  /** Asks the owner it believes in for the shard. */
+  askForShard(): void {
+    const { id, incarnation, epoch } = this.#seenOwner;
+    if (id !== this.id) this.handoffs.ask(0, { id, incarnation }, epoch, this.#now());
+  }
+
+  // Wishes of the handoffs.
+
+  send(to: Member, bytes: Uint8Array): void {
+    this.#queueOut(() => this.#region.carry(to, bytes));
+  }
+
+  freeze(_shard: number, transfer: number): void {
+    this.#queueStep(() => {
+      this.#isFrozen = true;
+      this.#checkLease();
+      this.#region.noteFreeze();
+      const marks = new TextEncoder().encode(`${this.#epoch}`);
+      this.handoffs.frozen(transfer, { nowUs: this.#now(), loans: marks, answeredIds: marks }, this.#now());
+    });
+  }
+
+  unfreeze(): void {
+    this.#queueStep(() => {
+      this.#isFrozen = false;
+    });
+  }
+
+  casOwner(_shard: number, transfer: number, to: Member, expectedEpoch: number): void {
+    const region = this.#region;
+    const startedUs = region.timeline.nowUs;
+    let isAnswered = false;
+    const answer = (run: () => void): void => {
+      if (isAnswered) return;
+      isAnswered = true;
+      region.noteCas(region.timeline.nowUs - startedUs);
+      run();
+    };
+    const { handoffs } = this;
+    this.#queueOut(() => {
+      const isUnknown = region.chance(region.faults.casUnknown);
+      const fate = isUnknown ? region.prng.below(3) : -1;
+      if (fate === 0) return;
+      if (fate === 1) {
+        region.timeline.after(region.prng.below(400_000), () =>
+          region.casOwner(to, "handed-over", expectedEpoch),
+        );
+        return;
+      }
+      const epoch = region.casOwner(to, "handed-over", expectedEpoch);
+      if (fate === 2) return;
+      this.queueIn(() =>
+        answer(() =>
+          handoffs.casAnswered(
+            transfer,
+            epoch > 0 ? { outcome: "ok", epoch } : { outcome: "conflict" },
+            this.#now(),
+          ),
+        ),
+      );
+    });
+    region.timeline.after(CAS_TIMEOUT_US, () =>
+      this.wake(() => answer(() => handoffs.casAnswered(transfer, { outcome: "unknown" }, this.#now()))),
+    );
+  }
+
+  release(): void {
+    this.#shard = undefined;
+    this.#queueOut(() => this.#region.unsubscribe(this));
+  }
+
+  subscribe(_shard: number, transfer: number): void {
+    const { timeline, prng } = this.#region;
+    const subscribe = (): void =>
+      this.#queueOut(() => {
+        this.#region.subscribe(this);
+        this.queueIn(() => this.handoffs.subscribed(transfer, this.#now()));
+      });
+    // Now and then the connection is busy with something else, for longer than a giver lets settle.
+    if (prng.ratio(1, 4)) timeline.after(prng.below(40_000), () => this.wake(subscribe));
+    else subscribe();
+  }
+
+  unsubscribe(): void {
+    this.#queueOut(() => {
+      if (this.#shard === undefined) this.#region.unsubscribe(this);
+    });
+  }
+
+  adopt(_shard: number, { staged, epoch, loans, answeredIds }: ArrivedShard): void {
+    const { counts, isDiscarded } = staged as StagedModel;
+    if (isDiscarded) this.#region.violations.push(`${this.id} adopts a shard that it discarded`);
+    const marks = [loans, answeredIds].map((bytes) => Number(new TextDecoder().decode(bytes)));
+    if (marks.some((mark) => mark !== epoch - 1)) this.#region.violations.push("loans of another owner");
+    this.#region.checkState(this.id, counts);
+    this.openWith(counts, epoch);
+    this.#region.noteAdoption();
+  }
+
+  replay(_shard: number, { replyTo, payload, subject }: ShardMessage): void {
+    const text = new TextDecoder().decode(payload);
+    const key = subject.split(".").at(-1) as string;
+    const message = this.#region.messages.find((one) =>
+      replyTo === ""
+        ? one.replyTo === "" && one.key === key && new TextDecoder().decode(one.payload) === text
+        : one.replyTo === replyTo,
+    );
+    this.#queueStep(() => this.#decide(message as ClientMessage));
+  }
+
+  refuse(): void {
+    this.#region.violations.push("the park was full");
+  }
+
+  ended(ended: HandoffEnded): void {
+    this.#region.ended.push(ended);
+  }
+
+  #decide(message: ClientMessage): void {
+    this.#checkLease();
+    if (this.#shard === undefined || this.#isFrozen || this.#isFenced) return;
+    this.#shard.charge(message.key);
+    this.#region.decided(this, message);
+  }
+
+  #tick(): void {
+    const region = this.#region;
+    const { nowUs } = region.timeline;
+    this.#checkLease();
+    if (nowUs - this.#renewedUs >= RENEW_US) this.#renew();
+    this.handoffs.tick(this.#now());
+    for (const [id, lease] of region.leases) {
+      if (id === this.id || lease.isDead || nowUs - lease.renewedUs <= LEASE_TTL_US + 50_000) continue;
+      region.declareDead(id);
+    }
+    this.#claim();
+  }
+
+  /** Fences itself; the lease is looked at before anything is decided. */
+  #checkLease(): void {
+    if (this.#isFenced || this.#region.timeline.nowUs < this.validUntilUs) return;
+    this.#isFenced = true;
+    this.handoffs.fenced(this.#now());
+  }
+
+  #renew(): void {
+    const region = this.#region;
+    const { nowUs } = region.timeline;
+    const lease = region.leases.get(this.id) as Lease;
+    if (lease.isDead) this.#rejoin(lease);
+    lease.renewedUs = nowUs;
+    this.#renewedUs = nowUs;
+    this.validUntilUs = nowUs + LEASE_TTL_US;
+    if (!this.#isFenced) return;
+    this.#isFenced = false;
+    this.handoffs.unfenced(this.#now());
+  }
+
+  #rejoin(lease: Lease): void {
+    this.handoffs.lost(this.#now());
+    this.#shard = undefined;
+    this.#isFrozen = false;
+    this.#region.unsubscribe(this);
+    this.incarnation += 1;
+    lease.incarnation = this.incarnation;
+    lease.isDead = false;
+    this.handoffs = this.#newHandoffs();
+  }
+
+  /** Recovers the shard when its owner is dead, or is this process without having got it. */
+  #claim(): void {
+    const region = this.#region;
+    if (this.#isFenced || this.#shard !== undefined) return;
+    const { owner } = region;
+    const lease = region.leases.get(owner.id);
+    const isMine = owner.id === this.id && owner.incarnation === this.incarnation;
+    if (isMine) {
+      if (!this.handoffs.isMoving(0)) this.#recover(owner.epoch);
+    } else if (lease === undefined || lease.isDead || lease.incarnation !== owner.incarnation) {
+      const epoch = region.casOwner(this.self, "recovered", owner.epoch);
+      if (epoch > 0) this.#recover(epoch);
+    }
+  }
+
+  #recover(epoch: number): void {
+    this.openWith(this.#region.ledger, epoch);
+  }
+
+  #now(): Micros {
+    return micros(this.#region.timeline.nowUs);
+  }
+
+  #newHandoffs(): Handoffs {
+    return new Handoffs({
+      self: this.self,
+      outbox: this,
+      draw: () => this.#region.prng.u32(),
+      travelling: () => (this.#shard === undefined ? undefined : { table: this.#shard, epoch: this.#epoch }),
+      staging: () => new StagedModel(),
+      pageBytes: PAGE_BYTES,
+    });
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The bound of the side table against a model that remembers everything: one list of charges per key, its debt
+ * replayed from the list, one unit drained per tick of time.
+ */
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { HeavyKeys } from "../../admission/heavy-keys.ts";
+import { micros } from "../../core/units.ts";
+
+const KEYS = 3;
+const CAPACITY = 200;
+
+interface Charge {
+  readonly at: number;
+  readonly cost: number;
+  /** Whether its caller knows: at once, or once `ticket` is journalled; a report counts once it is acked. */
+  readonly ticket: number;
+  readonly isReport: boolean;
+}
+
+class ModelKey {
+  readonly charges: Charge[] = [];
+  /** Charges that the acked state and the state in flight know. */
+  acked = 0;
+  flying = 0;
+  usedMax = 0;
+
+  debt(now: number, counts: (charge: Charge, index: number) => boolean): number {
+    let debt = 0;
+    let last = 0;
+    for (const [index, charge] of this.charges.entries()) {
+      if (!counts(charge, index)) continue;
+      debt = Math.max(0, debt - (charge.at - last)) + charge.cost;
+      last = charge.at;
+    }
+    return Math.max(0, debt - (now - last));
+  }
+}
+
+type Action =
+  | { readonly do: "charge"; readonly key: number; readonly cost: number; readonly isReport: boolean }
+  | { readonly do: "wait"; readonly ticks: number }
+  | { readonly do: "take"; readonly room: number }
+  | { readonly do: "ack" | "lose" | "sweep" };
+
+const key = fc.nat({ max: KEYS - 1 });
+const actions: fc.Arbitrary<Action[]> = fc.array(
+  fc.oneof(
+    {
+      arbitrary: fc.record({
+        do: fc.constant("charge" as const),
+        key,
+        cost: fc.oneof(
+          fc.constant(1),
+          fc.integer({ min: 1, max: 30 }),
+          fc.integer({ min: 1, max: CAPACITY }),
+        ),
+        isReport: fc.constant(false),
+      }),
+      weight: 8,
+    },
+    {
+      arbitrary: fc.record({
+        do: fc.constant("charge" as const),
+        key,
+        cost: fc.integer({ min: 1, max: 2 * CAPACITY }),
+        isReport: fc.constant(true),
+      }),
+      weight: 1,
+    },
+    {
+      arbitrary: fc.record({
+        do: fc.constant("wait" as const),
+        ticks: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 2 * CAPACITY })),
+      }),
+      weight: 4,
+    },
+    {
+      arbitrary: fc.record({ do: fc.constant("take" as const), room: fc.integer({ min: 0, max: KEYS }) }),
+      weight: 3,
+    },
+    {
+      arbitrary: fc.record({
+        do: fc.constantFrom("ack" as const, "ack" as const, "lose" as const, "sweep" as const),
+      }),
+      weight: 4,
+    },
+  ),
+  { maxLength: 80, size: "max" },
+);
+
+class Model {
+  readonly heavy: HeavyKeys;
+  readonly keys = Array.from({ length: KEYS }, () => new ModelKey());
+  readonly u: number;
+  now = 0;
+  isFlying = false;
+
+  constructor(u: number) {
+    this.u = u;
+    this.heavy = new HeavyKeys({ unjournalledMax: u, idleAfterUs: 2 * CAPACITY });
+  }
+
+  run(action: Action): void {
+    switch (action.do) {
+      case "charge":
+        this.charge(action.key, action.cost, action.isReport);
+        return;
+      case "wait":
+        this.now += action.ticks;
+        return;
+      case "take":
+        this.take(action.room);
+        return;
+      case "ack":
+        this.heavy.acked();
+        if (this.isFlying) for (const each of this.keys) each.acked = Math.max(each.acked, each.flying);
+        this.land();
+        return;
+      case "lose":
+        this.heavy.lost();
+        this.land();
+        return;
+      case "sweep":
+        this.heavy.sweep(micros(this.now), 1_000);
+    }
+  }
+
+  take(room: number): void {
+    if (this.isFlying) return;
+    let left = room;
+    const taken = this.heavy.take((high) => {
+      if (left === 0) return false;
+      left -= 1;
+      const one = this.keys[high - 1] as ModelKey;
+      one.flying = one.charges.length;
+      return true;
+    });
+    this.isFlying = taken > 0;
+  }
+
+  private land(): void {
+    this.isFlying = false;
+    for (const each of this.keys) each.flying = 0;
+  }
+
+  private charge(index: number, cost: number, isReport: boolean): void {
+    const one = this.keys[index] as ModelKey;
+    const used = one.debt(this.now, () => true) + cost;
+    if (!isReport && used > CAPACITY) return;
+    const told = isReport && used >= CAPACITY ? Infinity : used;
+    const isAllowed = this.heavy.allows(index + 1, 0, cost, told);
+    const ticket = this.heavy.charged(index + 1, 0, cost, told, micros(this.now));
+    expect(ticket === 0).toBe(isAllowed);
+    one.usedMax = Math.max(one.usedMax, used);
+    one.charges.push({ at: this.now, cost, ticket, isReport });
+  }
+
+  check(): void {
+    for (const [index, one] of this.keys.entries()) {
+      const journalled = one.debt(this.now, (_, i) => i < one.acked);
+      const known = one.debt(this.now, ({ ticket, isReport }, i) =>
+        isReport ? i < one.acked : ticket <= this.heavy.journalled,
+      );
+      if (known - journalled > this.u) expect.fail(`key ${index}: ${known} known, ${journalled} journalled`);
+    }
+    const wereHeavy = this.keys.filter(({ usedMax }) => usedMax >= this.u / 2).length;
+    expect(this.heavy.entries).toBeLessThanOrEqual(wereHeavy);
+  }
+}
+
+const bounds = fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: CAPACITY }));
+
+describe("the side table of heavy keys", () => {
+  it("never lets a key's answers run more than u ahead of the journal, whatever is lost", () => {
+    fc.assert(
+      fc.property(bounds, actions, (u, list) => {
+        const model = new Model(u);
+        for (const action of list) {
+          model.run(action);
+          model.check();
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("lets every answer go once the journal has caught up", () => {
+    fc.assert(
+      fc.property(bounds, actions, (u, list) => {
+        const model = new Model(u);
+        for (const action of list) model.run(action);
+        model.run({ do: "ack" });
+        model.take(Infinity);
+        model.run({ do: "ack" });
+        for (const { charges } of model.keys) {
+          for (const { ticket } of charges) expect(ticket).toBeLessThanOrEqual(model.heavy.journalled);
+        }
+        expect(model.heavy.isDue).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("makes nobody wait needlessly while nothing drains", () => {
+    fc.assert(
+      fc.property(bounds, actions, (u, list) => {
+        const model = new Model(u);
+        for (const action of list) {
+          if (action.do === "wait" || action.do === "sweep") continue;
+          if (action.do === "charge" && !action.isReport) {
+            const one = model.keys[action.key] as ModelKey;
+            const all = one.debt(0, () => true);
+            const gap = all - one.debt(0, (_, i) => i < one.acked) + action.cost;
+            if (all + action.cost <= CAPACITY && !one.charges.some(({ isReport }) => isReport)) {
+              expect(model.heavy.allows(action.key + 1, 0, action.cost, all + action.cost)).toBe(gap <= u);
+            }
+          }
+          model.run(action);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,338 @@
+import { describe, expect, it } from "vitest";
+import { LoanBook } from "../../admission/loan-book.ts";
+import type { BorrowRow, GrantRow } from "../../admission/loan-messages.ts";
+import type { LoanKey } from "../../admission/loan.ts";
+import { PendingCharges } from "../../admission/pending-charges.ts";
+import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
+import type { Policy } from "../../admission/policy.ts";
+import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
+import { createAlgorithm } from "../../algorithms/registry.ts";
+import { Verdict } from "../../core/decision.ts";
+import { micros, US_PER_S } from "../../core/units.ts";
+
+const SHARD = 4;
+const KEY = { policy: "shared", high: 0xdeadbeef, low: 9 };
+const A = { member: "a", incarnation: 1 };
+const B = { member: "b", incarnation: 2 };
+const NONE = { epoch: 0, birth: 0 };
+
+function policies(...shared: Partial<Policy>[]): PolicySet {
+  return compilePolicies({
+    plans: new Map(),
+    policies: shared.map((wish) => ({
+      ...{ name: "shared", dimension: "org", match: {}, onFailure: "deny", algorithm: "fixed-window" },
+      ...{ limit: 1_000, windowUs: micros(3_600 * US_PER_S) },
+      ...wish,
+    })),
+  });
+}
+
+/** A home of one key, and what its holders say to it. */
+class Desk {
+  readonly pending = new PendingCharges();
+  limiter: KeyedLimiter;
+  book: LoanBook;
+  nowUs = 1_700_000_000 * US_PER_S;
+  leaseLeftUs = 1_900_000;
+  charged = 0;
+  isOpen = true;
+
+  constructor(wish: Partial<Policy> = {}, rowsMax = 10) {
+    const set = policies(wish);
+    this.limiter = new KeyedLimiter(createAlgorithm(set.policies[0] as Policy));
+    this.book = this.newBook(set, rowsMax);
+    this.book.members = 2;
+  }
+
+  newBook(set: PolicySet, rowsMax = 10): LoanBook {
+    const home = {
+      limiterOf: () => (this.isOpen ? this.limiter : undefined),
+      charge: ({ high, low }: LoanKey, units: number) => {
+        this.charged += units;
+        this.limiter.charge(high, low, units, micros(this.nowUs));
+      },
+    };
+    return new LoanBook({ home, policies: set, pending: this.pending, birthsFrom: 0, rowsMax });
+  }
+
+  get lent(): number {
+    return this.book.lentOf(0, KEY.high, KEY.low);
+  }
+
+  get remaining(): number {
+    const verdict = new Verdict();
+    this.limiter.evaluate(KEY.high, KEY.low, 0, micros(this.nowUs), verdict);
+    return verdict.remaining;
+  }
+
+  ask(holder: typeof A, row: Partial<BorrowRow> & { id: number }, epoch = 50): GrantRow | undefined {
+    const need = row.need ?? row.least ?? 0;
+    const asked = {
+      ...{ ...KEY, session: NONE, spent: 0, returned: 0, owed: 0, owedFrom: 0 },
+      ...{ least: Math.min(1, need), need, want: need },
+      ...row,
+    };
+    const { nowUs, leaseLeftUs } = this;
+    const moment = { nowUs: micros(nowUs), monotonicUs: micros(nowUs), epoch, leaseLeftUs };
+    return this.book.borrow({ shard: SHARD, holder, rows: [asked] }, moment).rows[0];
+  }
+
+  /** The same with the counters of a session. */
+  report(holder: typeof A, grant: GrantRow | undefined, row: Partial<BorrowRow> & { id: number }) {
+    return this.ask(holder, { session: grant?.session ?? NONE, ...row });
+  }
+
+  /** Lets time pass in ticks. */
+  pass(us: number): string[] {
+    const recalls: string[] = [];
+    for (const endUs = this.nowUs + us; this.nowUs < endUs;) {
+      this.nowUs = Math.min(endUs, this.nowUs + 10_000);
+      this.book.tick(micros(this.nowUs), micros(this.nowUs));
+      for (const { holder } of this.book.takeRecalls(micros(this.nowUs))) recalls.push(holder.member);
+    }
+    return recalls;
+  }
+}
+
+describe("a loan book", () => {
+  it("lends what checks wait for as long as there is any, and counts it as charged", () => {
+    const desk = new Desk();
+    expect(desk.ask(A, { id: 1, least: 3, need: 700 })).toMatchObject({
+      ...{ status: "granted", granted: 700, remaining: 300, limit: 1_000, deniedCost: 0 },
+      ...{ session: { epoch: 50, birth: 1 }, validUs: 1_900_000 },
+    });
+    expect(desk.ask(B, { id: 1, least: 3, need: 700 })).toMatchObject({ granted: 300, deniedCost: 1 });
+    expect([desk.lent, desk.remaining, desk.charged]).toEqual([1_000, 1_000, 0]);
+  });
+
+  it("lends on a guess at most 1/(2n) of what is left", () => {
+    const desk = new Desk();
+    expect(desk.ask(A, { id: 1, need: 1, want: 600 })).toMatchObject({ granted: 250 });
+    expect(desk.ask(B, { id: 1, need: 0, want: 20 })).toMatchObject({ granted: 20, status: "granted" });
+    expect(desk.ask(B, { id: 2, session: { epoch: 50, birth: 2 }, need: 400, want: 500 })?.granted).toBe(420);
+  });
+
+  it("lends exactly what is needed below 50 units of limit per member", () => {
+    const desk = new Desk({ limit: 99 });
+    expect(desk.ask(A, { id: 1, need: 2, want: 40 })?.granted).toBe(2);
+    const bursty = new Desk({ algorithm: "gcra", limit: 5_000, burst: 99 });
+    expect(bursty.ask(A, { id: 1, need: 2, want: 40 })?.granted).toBe(2);
+  });
+
+  it("refuses what does not fit, and says exactly when it may", () => {
+    const desk = new Desk({ algorithm: "gcra", limit: 100, windowUs: micros(US_PER_S) });
+    desk.ask(A, { id: 1, need: 98 });
+    desk.pending.add(0, KEY.high, KEY.low, 1);
+    desk.limiter.charge(KEY.high, KEY.low, 1, micros(desk.nowUs));
+    expect(desk.ask(B, { id: 1, least: 1, need: 5 })).toMatchObject({
+      ...{ status: "refused", granted: 0, remaining: 0, deniedCost: 1, retryAfterUs: 10_000 },
+    });
+    desk.nowUs += 10_000;
+    expect(desk.ask(B, { id: 2, session: { epoch: 50, birth: 2 }, need: 1 })?.granted).toBe(1);
+  });
+
+  it("answers the same message with the same grant, and an older one with nothing", () => {
+    const desk = new Desk();
+    const first = desk.ask(A, { id: 7, need: 10 });
+    expect(desk.ask(A, { id: 7, need: 10 })).toEqual(first);
+    expect(desk.ask(A, { id: 6, need: 10 })).toBeUndefined();
+    expect(desk.lent).toBe(10);
+    expect(desk.book.tally).toMatchObject({ stale: 1, granted: 10 });
+  });
+
+  it("charges what was spent once, and lends less by what was spent or returned", () => {
+    const desk = new Desk();
+    const grant = desk.ask(A, { id: 1, need: 10 });
+    const said = { spent: 4, returned: 3 };
+    expect(desk.report(A, grant, { id: 2, ...said })?.granted).toBe(10);
+    desk.report(A, grant, { id: 2, ...said });
+    desk.report(A, grant, { id: 3, ...said });
+    expect([desk.lent, desk.charged, desk.remaining]).toEqual([3, 4, 996]);
+    desk.report(A, grant, { id: 4, spent: 2, returned: 1 });
+    expect([desk.lent, desk.charged]).toEqual([3, 4]);
+  });
+
+  it("never lends less than nothing, whatever a holder claims", () => {
+    const desk = new Desk();
+    const grant = desk.ask(A, { id: 1, need: 10 });
+    desk.report(A, grant, { id: 2, spent: 25, returned: 1_000 });
+    expect([desk.lent, desk.charged]).toEqual([0, 25]);
+    expect(desk.report(A, grant, { id: 3, spent: 25, returned: 1_000, need: 5 })?.granted).toBe(15);
+    expect(desk.lent).toBe(5);
+  });
+
+  it("charges what was lent to a holder that has forgotten it, and starts another session", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    expect(desk.ask(A, { id: 2, need: 1 })).toMatchObject({ granted: 1, session: { epoch: 50, birth: 2 } });
+    expect([desk.lent, desk.charged]).toEqual([1, 10]);
+  });
+
+  it("charges what a dead holder was lent, and does not hear it any more", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    desk.ask(B, { id: 1, need: 5 });
+    desk.book.holderDead(A, micros(desk.nowUs));
+    expect([desk.lent, desk.charged, desk.book.tally.rows]).toEqual([5, 10, 1]);
+    expect(desk.ask(A, { id: 2, need: 1 })).toBeUndefined();
+    expect(desk.ask({ member: "a", incarnation: 3 }, { id: 1, need: 1 })?.granted).toBe(1);
+  });
+
+  it("asks after a holder not heard for 2.5 s, and forfeits what it has after 5 s", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    expect(desk.pass(2_490_000)).toEqual([]);
+    expect(desk.pass(2_490_000)).toEqual(["a", "a", "a", "a", "a"]);
+    expect([desk.lent, desk.charged]).toEqual([10, 0]);
+    expect(desk.pass(30_000)).toEqual([]);
+    expect([desk.lent, desk.charged, desk.book.tally.rows]).toEqual([0, 10, 0]);
+  });
+
+  it("forgets a row that has had nothing for 10 s", () => {
+    const desk = new Desk();
+    const grant = desk.ask(A, { id: 1, need: 10 });
+    desk.report(A, grant, { id: 2, returned: 10 });
+    desk.pass(9_980_000);
+    expect(desk.book.tally.rows).toBe(1);
+    desk.pass(30_000);
+    expect([desk.book.tally.rows, desk.charged]).toEqual([0, 0]);
+    // A late report of what is long settled opens nothing; a late request is another session's.
+    expect(desk.report(A, grant, { id: 3, returned: 10 })?.session).toEqual(NONE);
+    expect(desk.report(A, grant, { id: 4, returned: 10, need: 2 })).toMatchObject({ granted: 2 });
+    expect(desk.charged).toBe(0);
+  });
+
+  it("recalls when somebody was refused while others hold units, once in 20 ms", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 1_000 });
+    expect(desk.pass(10_000)).toEqual([]);
+    for (let i = 1; i <= 5; i += 1) {
+      desk.ask(B, { id: i, need: 1 });
+      desk.book.wantRecall(0, KEY.high, KEY.low);
+    }
+    expect(desk.pass(10_000)).toEqual(["a"]);
+    desk.book.wantRecall(0, KEY.high, KEY.low);
+    expect(desk.pass(10_000)).toEqual([]);
+    expect(desk.pass(10_000)).toEqual(["a"]);
+    expect(desk.pass(100_000)).toEqual([]);
+  });
+
+  it("does not recall from the one that was refused", () => {
+    const desk = new Desk();
+    const grant = desk.ask(A, { id: 1, need: 1_000 });
+    desk.report(A, grant, { id: 2, need: 1 });
+    expect(desk.pass(50_000)).toEqual([]);
+  });
+
+  it("keeps so many rows and no more, and charges nothing to one it cannot keep", () => {
+    const desk = new Desk({}, 1);
+    desk.ask(A, { id: 1, need: 1 });
+    expect(desk.ask(B, { id: 1, need: 1, owed: 5 })).toMatchObject({
+      ...{ status: "full", granted: 0, deniedCost: 1, session: NONE },
+    });
+    expect(desk.book.tally).toMatchObject({ rows: 1, full: 1 });
+    expect(desk.charged).toBe(0);
+  });
+
+  it("says so when it knows no such policy, and nothing of a shard that is not open", () => {
+    const desk = new Desk();
+    expect(desk.ask(A, { id: 1, policy: "other", need: 1 })).toMatchObject({ status: "unknown", granted: 0 });
+    desk.isOpen = false;
+    expect(desk.ask(A, { id: 1, need: 1 })).toBeUndefined();
+  });
+
+  it("answers nobody once its own lease is over", () => {
+    const desk = new Desk();
+    desk.leaseLeftUs = 0;
+    expect(desk.ask(A, { id: 1, need: 1 })).toBeUndefined();
+    expect(desk.book.tally.rows).toBe(0);
+  });
+
+  it("charges usage without rights once, over sessions and repeats", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, owed: 105, owedFrom: 100 });
+    desk.ask(A, { id: 1, owed: 105, owedFrom: 100 });
+    desk.ask(A, { id: 2, owed: 107, owedFrom: 100 });
+    expect(desk.charged).toBe(7);
+    desk.ask(A, { id: 3, owed: 108, owedFrom: 107, session: { epoch: 9, birth: 9 } });
+    expect(desk.charged).toBe(8);
+  });
+
+  it("tells a leaky queue's delay, and lends nothing of it on a guess", () => {
+    const desk = new Desk({ algorithm: "leaky-queue", limit: 1_000, windowUs: micros(US_PER_S) });
+    desk.limiter.charge(KEY.high, KEY.low, 10, micros(desk.nowUs));
+    expect(desk.ask(A, { id: 1, need: 5, want: 100 })).toMatchObject({ granted: 5, delayUs: 10_000 });
+    expect(desk.ask(B, { id: 1, need: 1 })).toMatchObject({ delayUs: 15_000 });
+  });
+});
+
+describe("rows of a shard that is handed over", () => {
+  it("go on in the same session, repeats and all", () => {
+    const desk = new Desk();
+    const grant = desk.ask(A, { id: 5, need: 10, owed: 3 });
+    desk.report(A, grant, { id: 6, spent: 2, returned: 1, owed: 3, need: 4 });
+    const bytes = desk.book.exportShard(SHARD);
+    desk.book = desk.newBook(policies({}));
+    desk.book.importShard(SHARD, bytes, micros(desk.nowUs), micros(desk.nowUs));
+    expect([desk.lent, desk.charged, desk.book.tally.rows]).toEqual([11, 5, 1]);
+    expect(desk.report(A, grant, { id: 6, spent: 2, returned: 1, owed: 3, need: 4 })?.granted).toBe(14);
+    expect(desk.report(A, grant, { id: 5, need: 10 })).toBeUndefined();
+    expect(desk.report(A, grant, { id: 7, spent: 3, returned: 11, owed: 4, owedFrom: 3 })).toMatchObject({
+      ...{ granted: 14, session: grant?.session },
+    });
+    expect([desk.lent, desk.charged]).toEqual([0, 7]);
+  });
+
+  it("are not taken from another shard, and not twice", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    expect(desk.book.exportShard(SHARD + 1)).toHaveLength(8);
+    const bytes = desk.book.exportShard(SHARD);
+    desk.book.importShard(SHARD, bytes, micros(desk.nowUs), micros(desk.nowUs));
+    expect([desk.lent, desk.book.tally.rows]).toEqual([10, 1]);
+    desk.book.dropShard(SHARD);
+    expect([desk.lent, desk.book.tally.rows, desk.charged]).toEqual([0, 0, 0]);
+  });
+
+  it("are charged when their holder is known to be dead", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    const bytes = desk.book.exportShard(SHARD);
+    desk.book = desk.newBook(policies({}));
+    desk.book.holderDead(A, micros(desk.nowUs));
+    desk.book.importShard(SHARD, bytes, micros(desk.nowUs), micros(desk.nowUs));
+    expect([desk.lent, desk.charged]).toEqual([0, 10]);
+  });
+
+  it("go by the policy's name when the next owner has them in another order", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    const bytes = desk.book.exportShard(SHARD);
+    desk.book = desk.newBook(policies({ name: "other" }, {}));
+    desk.book.importShard(SHARD, bytes, micros(desk.nowUs), micros(desk.nowUs));
+    expect(desk.book.lentOf(1, KEY.high, KEY.low)).toBe(10);
+    expect(desk.lent).toBe(0);
+  });
+});
+
+describe("other policies", () => {
+  it("keep what is lent under the policy's name, and recall it when the limit is lower", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    desk.book.adopt(policies({ name: "first" }, { limit: 1_000 }));
+    expect(desk.book.lentOf(1, KEY.high, KEY.low)).toBe(10);
+    expect(desk.pass(50_000)).toEqual([]);
+    desk.book.adopt(policies({ limit: 999 }));
+    expect(desk.lent).toBe(10);
+    expect(desk.pass(50_000)).toEqual(["a"]);
+  });
+
+  it("without a policy, or with its name for another dimension, forget what was lent of it", () => {
+    const desk = new Desk();
+    desk.ask(A, { id: 1, need: 10 });
+    desk.book.adopt(policies({ dimension: "global" }));
+    expect([desk.lent, desk.book.tally.rows, desk.charged]).toEqual([0, 0, 0]);
+    desk.book.holderDead(A, micros(desk.nowUs));
+    expect(desk.charged).toBe(0);
+  });
+});
