@@ -5,7 +5,7 @@
  * The check to be decided has been described to the admission (its registers); nothing is allocated for one
  * without an id.
  */
-import type { Admission } from "../admission/admission.ts";
+import type { Admission, WhenMissing } from "../admission/admission.ts";
 import { HeavyHitters } from "../admission/heavy-hitters.ts";
 import type { Policy } from "../admission/policy.ts";
 import type { AnsweredIds, Answer } from "../admission/answered-ids.ts";
@@ -25,6 +25,16 @@ export interface OpenShard extends ShardFacts {
   readonly answered: AnsweredIds;
 }
 
+/** A check or report as somebody asked for it, in tokens. */
+export interface Asking {
+  readonly verb: FrameKind;
+  readonly tenant: string;
+  readonly request: JsonRequest;
+}
+
+/** `unnamed`: decided, and it refused a key that is not among the limited ones yet: then `nameLimited` it. */
+export type CheckEnd = "decided" | "unnamed" | "waiting";
+
 export class DecisionDesk {
   readonly admission: Admission;
   readonly tally: DecisionTally;
@@ -38,18 +48,15 @@ export class DecisionDesk {
     this.tally = tally;
   }
 
-  /**
-   * Decides the check described to the admission, and counts it.
-   * @returns whether it refused a key that is not among the limited ones yet: then `nameLimited` it
-   */
-  check(cost: number, nowUs: Micros): boolean {
+  /** Decides the check described to the admission, and counts it. */
+  check(cost: number, nowUs: Micros, whenMissing: WhenMissing = "wait"): CheckEnd {
     const { admission } = this;
     const { verdict } = admission;
-    admission.decide(cost, nowUs);
+    if (!admission.decide(cost, nowUs, whenMissing)) return "waiting";
     this.tally.decision(admission.tightest, verdict.outcome);
     // "Never" is no limit that a key has reached.
-    if (verdict.outcome !== "denied") return false;
-    return !this.#refused(admission.tightest, nowUs);
+    if (verdict.outcome !== "denied") return "decided";
+    return this.#refused(admission.tightest, nowUs) ? "decided" : "unnamed";
   }
 
   /** Says whose the last check was, in tokens. */
@@ -74,9 +81,12 @@ export class DecisionDesk {
 
   /**
    * Decides the request described to the admission, or repeats the answer given to the same id before.
+   *
+   * @returns undefined when it must wait for a home elsewhere
    * @throws ParlError PARL_TIER_UNAVAILABLE, PARL_ID_REUSED
    */
-  decideOnce(home: OpenShard, verb: FrameKind, tenant: string, request: JsonRequest, nowUs: Micros): Answer {
+  decideOnce(home: OpenShard, asking: Asking, nowUs: Micros, whenMissing?: WhenMissing): Answer | undefined {
+    const { verb, tenant, request } = asking;
     const problem = tierProblem(request.tier);
     if (problem !== undefined) throw problem;
     const asked = request.id === "" ? "" : `${verb} ${request.user} ${request.key} ${request.cost}`;
@@ -84,7 +94,9 @@ export class DecisionDesk {
     if (before !== undefined) return before;
     const { admission } = this;
     if (verb === "check") {
-      if (this.check(request.cost, nowUs)) this.nameLimited(tenant, request.user, request.key);
+      const end = this.check(request.cost, nowUs, whenMissing);
+      if (end === "waiting") return undefined;
+      if (end === "unnamed") this.nameLimited(tenant, request.user, request.key);
     } else admission.report(request.cost, nowUs);
     const policy = admission.policies.policies[admission.tightest];
     const answer: Answer = {

@@ -200,7 +200,8 @@ class RunningActor implements ActorProcess {
     return new ShardHost({
       connection: this.#connection,
       clock: this.#clock,
-      createActor: (host) => this.#createActor(secret, host),
+      member: this.member,
+      createActor: (host) => this.#createActor(secret, host, owner),
       mayAnswer: () => owner.mayAnswer(),
       route: (shard, message, weight) => owner.route(shard, message, weight),
       ...(record === undefined ? {} : { record }),
@@ -213,13 +214,23 @@ class RunningActor implements ActorProcess {
     });
   }
 
-  #createActor(secret: ClusterSecret, host: ShardHost): ShardActor {
+  #createActor(secret: ClusterSecret, host: ShardHost, owner: RegionMember): ShardActor {
     const { region, shards, memoryBytesMax } = this.#options;
     // The keys of a crashed actor are gone, and so is what they took of the budget.
     const budget = new MemoryBudget(memoryBytesMax);
     const policies = this.#policies;
     const facts = (): MemberFacts => this.#facts(host);
-    return new ShardActor({ region, member: this.member, shards, secret, policies, budget, facts });
+    return new ShardActor({
+      region,
+      self: owner.self,
+      shards,
+      secret,
+      policies,
+      budget,
+      facts,
+      leaseLeftUs: () => owner.leaseLeftUs(),
+      startedUs: this.#clock.wallUs(),
+    });
   }
 
   #facts({ runtime, fenced }: ShardHost): MemberFacts {

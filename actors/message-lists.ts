@@ -9,8 +9,9 @@
  * O(1) and allocate nothing; the pool doubles when it is full and never shrinks.
  */
 
-/** A list's ends; −1 for none. */
+/** A list's ends. */
 export interface MessageList {
+  /** −1 when it is empty. */
   first: number;
   last: number;
 }
@@ -23,6 +24,11 @@ export class MessageLists<Message> {
   /** The slot behind this one, in its list or among the free ones. */
   #next = new Int32Array(0);
   #free = -1;
+
+  /** Slots, free ones included. */
+  get capacity(): number {
+    return this.#next.length;
+  }
 
   append(list: MessageList, message: Message, weight: number): void {
     if (this.#free < 0) this.#grow();
@@ -47,7 +53,6 @@ export class MessageLists<Message> {
     const message = this.#messages[slot] as Message;
     this.#messages[slot] = undefined;
     list.first = this.#next[slot] as number;
-    if (list.first < 0) list.last = -1;
     this.#next[slot] = this.#free;
     this.#free = slot;
     return message;

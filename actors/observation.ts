@@ -64,7 +64,7 @@ export function observeMember(
   const owned: OwnedShard[] = [];
   for (const [shard, known] of open.entries()) {
     if (known === undefined) continue;
-    const usage = admission.usage(shard);
+    const usage = admission.table.usage(shard);
     const { epoch, sinceUs, decided } = known;
     owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys });
     total.keys += usage.keys;
@@ -74,7 +74,7 @@ export function observeMember(
   }
   const policies = admission.policies.policies.map(({ name }, index) => ({
     name,
-    keys: admission.keysOfPolicy(index),
+    keys: admission.table.keysOfPolicy(index),
   }));
   return {
     ...about,
@@ -98,7 +98,7 @@ export function observePolicy(region: string, admission: Admission, name: string
   return {
     region,
     ...described(admission.policies.policies[index] as Policy),
-    keys: admission.keysOfPolicy(index),
+    keys: admission.table.keysOfPolicy(index),
   };
 }
 
@@ -107,7 +107,7 @@ export function observeShard(
   admission: Admission,
   { epoch, sinceUs, decided }: ShardFacts,
 ): unknown {
-  return { ...about, epoch, sinceUs, decided, ...admission.usage(about.shard) };
+  return { ...about, epoch, sinceUs, decided, ...admission.table.usage(about.shard) };
 }
 
 /** Every policy that applies to a key, with what is left under it and when one more unit would pass. */

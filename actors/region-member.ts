@@ -67,6 +67,7 @@ export class RegionMember {
   #courier: ShardCourier | undefined;
   #isFenced = true;
   #isLeaving = false;
+  #membersCounted = 0;
   #isOver = false;
 
   constructor(options: RegionMemberOptions) {
@@ -99,6 +100,17 @@ export class RegionMember {
   mayAnswer(): boolean {
     const { clock, systemUs } = this.#options;
     return !this.#isOver && this.#placement.isValid(clock.monotonicUs(), systemUs());
+  }
+
+  /** How much longer nobody else can become the owner of what is open here. */
+  leaseLeftUs(): number {
+    const { clock, systemUs } = this.#options;
+    return this.#isOver ? 0 : this.#placement.leaseLeftUs(clock.monotonicUs(), systemUs());
+  }
+
+  /** Who this process is to the others, until it is declared dead. */
+  get self(): Holder {
+    return this.#placement.self;
   }
 
   /** Where a message that came by a shard's subscription belongs. */
@@ -145,7 +157,15 @@ export class RegionMember {
       for (const wish of wishes) wish();
     }
     this.#isStepping = false;
+    this.#countMembers();
     this.#settleReady();
+  }
+
+  #countMembers(): void {
+    const count = this.membersAlive;
+    if (count === this.#membersCounted || this.#host === undefined) return;
+    this.#membersCounted = count;
+    this.#host.post({ kind: "members-changed", count });
   }
 
   #wishes(wishes: (() => void)[]): PlacementOutbox {
@@ -194,7 +214,10 @@ export class RegionMember {
   #snapshot(shard: number): void {
     const host = this.#ensureHost();
     host.unsubscribe(shard);
-    host.whenQuiet(shard, () => this.#journals.close(shard));
+    host.whenQuiet(shard, () => {
+      host.actor.freeze(shard);
+      this.#journals.close(shard);
+    });
   }
 
   #fence(): void {
@@ -205,7 +228,7 @@ export class RegionMember {
 
   #unfence(): void {
     this.#isFenced = false;
-    this.#ensureHost();
+    this.#ensureHost().post({ kind: "lease-lapsed" });
     this.#courier?.handoffs.unfenced(this.#options.clock.monotonicUs());
   }
 
@@ -282,7 +305,9 @@ export class RegionMember {
         handoffs.ownerSeen(about.shard, owner, monotonicUs);
       } else if (about.kind === "member") {
         const { incarnation, state } = parseMember(value);
-        if (state === "dead") handoffs.peerGone({ id: about.id, incarnation }, monotonicUs);
+        if (state !== "dead") return;
+        handoffs.peerGone({ id: about.id, incarnation }, monotonicUs);
+        this.#host?.post({ kind: "member-dead", member: about.id, incarnation });
       }
     } catch (error) {
       // Placement counts it.
@@ -310,7 +335,7 @@ export class RegionMember {
     const { clock, placement, say } = this.#options;
     const host = (): ShardHost => this.#host as ShardHost;
     return {
-      keys: (shard) => this.#host?.actor.admission.journal(shard, clock.wallUs()),
+      keys: (shard) => this.#host?.actor.admission.table.journalToWrite(shard, clock.wallUs()),
       horizonMaxUs: () =>
         Math.max(0, ...host().actor.admission.policies.policies.map((policy) => horizonUs(policy))),
       page: (shard, page) => host().post({ kind: "shard-page", shard, page }),

@@ -16,6 +16,17 @@
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
 import { AnsweredIds, type Answer } from "../admission/answered-ids.ts";
 import { takeoverUnits } from "../admission/durability.ts";
+import type { HeldUnits } from "../admission/journalled-keys.ts";
+import { Lending } from "../admission/lending.ts";
+import {
+  decodeBorrow,
+  decodeGrant,
+  decodeRecall,
+  encodeBorrow,
+  encodeGrant,
+  encodeRecall,
+  type Holder,
+} from "../admission/loan-messages.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
 import type { ShardKeys } from "../admission/shard-keys.ts";
@@ -28,14 +39,23 @@ import { encodeJson, errorBody, jsonMillis, parseJsonRequest, type JsonDecision 
 import { micros, millisCeil, type Micros } from "../core/units.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Actor, Outbox } from "./actor.ts";
-import { DecisionDesk, type OpenShard } from "./decision-desk.ts";
+import { DecisionDesk, type Asking, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
+import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { resetKey } from "./key-reset.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
 import { PackedFrames } from "./packed-frames.ts";
-import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, ShardOpened } from "./shard-event.ts";
-import { hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
+import type {
+  Inquiry,
+  KeyRequest,
+  Message,
+  PackedFrame,
+  ShardEvent,
+  ShardOpened,
+  LoanMessage,
+} from "./shard-event.ts";
+import { borrowSubject, loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
 
 /** After so long a shard that was moving has arrived. */
 const MOVED_RETRY_MS = 100;
@@ -46,41 +66,65 @@ const SWEEPS_PER_TICK = 4;
 export interface ShardActorOptions {
   readonly region: string;
   /** Which of the region's processes this is. */
-  readonly member: string;
+  readonly self: Holder;
   readonly shards: number;
   readonly secret: ClusterSecret;
   readonly policies: PolicyDocument;
   readonly budget: MemoryBudget;
   /** What only the process knows, for observations. */
   readonly facts: () => MemberFacts;
+  /** How much longer nobody else can own what is open here; for ever when absent. */
+  readonly leaseLeftUs?: () => number;
+  /** Wall clock: loans are numbered from here, above those of any actor before in this process. */
+  readonly startedUs: Micros;
 }
 
 export class ShardActor implements Actor<ShardEvent> {
   readonly #options: ShardActorOptions;
   readonly #desk: DecisionDesk;
   readonly #frames: PackedFrames;
+  readonly #lending: Lending;
+  readonly #waiting: WaitingRequests;
   /** By shard; undefined where it is not ours. */
   readonly #open: (OpenShard | undefined)[];
+  /** Shards on their way to another process: not to be decided here any more, and not yet there. */
+  readonly #frozen = new Map<number, OpenShard>();
   /** Keys of shards that are about to become ours. */
   readonly #staged = new Map<number, ShardKeys>();
   readonly #held = new HeldAnswers();
+  /** Of the step under way. */
+  #nowUs: Micros = micros(0);
 
   constructor(options: ShardActorOptions) {
     const policies = compilePolicies(options.policies);
     this.#options = options;
-    this.#desk = new DecisionDesk(new Admission({ ...options, policies }), new DecisionTally(policies));
+    const admission = new Admission({ ...options, policies });
+    const { self: holder, startedUs: nowUs } = options;
+    this.#lending = new Lending({ holder, home: admission, policies, nowUs });
+    admission.lending = this.#lending;
+    this.#desk = new DecisionDesk(admission, new DecisionTally(policies));
     this.#frames = new PackedFrames(this.#desk);
+    this.#waiting = new WaitingRequests(this.#desk, this.#lending, (shard) => this.#open[shard]);
     this.#open = Array.from({ length: options.shards }, () => undefined);
   }
 
   step(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
+    this.#nowUs = nowUs;
+    const decided = this.#handle(event, nowUs, outbox);
+    this.#sendLoans(nowUs, outbox);
+    return decided;
+  }
+
+  #handle(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
     switch (event.kind) {
       case "tick":
-        for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#desk.admission.sweep(nowUs);
-        this.#releaseHeld(nowUs, outbox);
+        this.#tick(nowUs, outbox);
         return 0;
       case "journal-advanced":
         this.#releaseHeld(nowUs, outbox);
+        return 0;
+      case "policies-changed":
+        this.#adopt(event.document, nowUs);
         return 0;
       case "shard-page":
         this.#adoptPage(event.shard, event.page);
@@ -88,14 +132,20 @@ export class ShardActor implements Actor<ShardEvent> {
       case "shard-takeover":
         this.#stagedKeys(event.shard).recover(event.atUs, (policy) => takeoverUnits(policy, event.times));
         return 0;
-      case "policies-changed":
-        this.#adopt(event.document);
-        return 0;
       case "shard-opened":
         this.#openShard(event, nowUs);
         return 0;
       case "shard-closed":
-        this.#closeShard(event.shard);
+        this.#closeShard(event.shard, nowUs);
+        return 0;
+      case "member-dead":
+        this.#lending.book.holderDead(event, nowUs);
+        return 0;
+      case "members-changed":
+        this.#lending.members = event.count;
+        return 0;
+      case "lease-lapsed":
+        this.#lending.balances.lapse();
         return 0;
       default:
         return this.#message(event, nowUs, outbox);
@@ -119,14 +169,33 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#desk.admission;
   }
 
+  /** From now on the shard is treated as if it were elsewhere, until `thaw` or the end of its stay. */
+  freeze(shard: number): void {
+    this.#desk.admission.table.freeze(shard);
+    const open = this.#open[shard];
+    if (open !== undefined) this.#frozen.set(shard, open);
+    this.#open[shard] = undefined;
+  }
+
+  thaw(shard: number): void {
+    this.#desk.admission.table.thaw(shard);
+    this.#open[shard] ??= this.#frozen.get(shard);
+    this.#frozen.delete(shard);
+  }
+
   /** Answers decided at a shard that wait for its journal. */
   heldFor(shard: number): number {
     return this.#held.countOf(shard);
   }
 
+  /** What is lent of a shard's keys, for its next owner. */
+  loans(shard: number): Uint8Array {
+    return this.#lending.book.exportShard(shard);
+  }
+
   /** What was answered under idempotency ids, for the shard's next owner. */
   answeredIds(shard: number): Uint8Array {
-    return this.#open[shard]?.answered.save() ?? EMPTY;
+    return (this.#open[shard] ?? this.#frozen.get(shard))?.answered.save() ?? EMPTY;
   }
 
   lane(event: ShardEvent): string {
@@ -144,13 +213,66 @@ export class ShardActor implements Actor<ShardEvent> {
       if (!(error instanceof ParlError)) throw error;
       answer = this.#error(error);
     }
+    if (answer !== undefined) this.#reply(this.#desk.admission.home, event.replyTo, answer, nowUs, outbox);
+    return this.#desk.sequence - before;
+  }
+
+  /** Answers, or holds the answer back until the journal knows what it must. */
+  #reply(shard: number, replyTo: string, answer: Uint8Array, nowUs: Micros, outbox: Outbox): void {
     const { holds } = this.#desk.admission;
-    if (answer !== undefined && event.replyTo !== "") {
-      if (holds.length === 0) outbox.reply(event.replyTo, answer);
-      else this.#held.add(this.#desk.admission.home, event.replyTo, answer, [...holds], nowUs);
+    if (replyTo !== "") {
+      if (holds.length === 0) outbox.reply(replyTo, answer);
+      else this.#held.add(shard, replyTo, answer, [...holds], nowUs);
     }
     holds.length = 0;
-    return this.#desk.sequence - before;
+  }
+
+  #tick(nowUs: Micros, outbox: Outbox): void {
+    const { book, balances } = this.#lending;
+    for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#desk.admission.table.sweep(nowUs);
+    book.tick(nowUs, nowUs);
+    balances.tick(nowUs);
+    this.#waiting.step(nowUs);
+    this.#releaseHeld(nowUs, outbox);
+  }
+
+  /** What a home has to hear of its keys, and holders of theirs. */
+  #sendLoans(nowUs: Micros, outbox: Outbox): void {
+    const { book, balances } = this.#lending;
+    for (const frame of balances.takeMessages(nowUs)) {
+      outbox.send(borrowSubject(frame.shard), encodeBorrow(frame), "");
+    }
+    for (const frame of book.takeRecalls(nowUs)) {
+      outbox.send(loanSubject(frame.holder.member, "recall"), encodeRecall(frame), "");
+    }
+  }
+
+  #loanMessage({ kind, via, payload }: LoanMessage, nowUs: Micros, outbox: Outbox): void {
+    const { balances } = this.#lending;
+    switch (kind) {
+      case "borrow":
+        this.#lend(via, payload, nowUs, outbox);
+        return;
+      case "grant":
+        balances.answer(decodeGrant(payload), nowUs);
+        this.#waiting.step(nowUs);
+        return;
+      case "recall":
+        balances.recall(decodeRecall(payload), nowUs);
+        return;
+    }
+  }
+
+  /** Lends to another process; what the journal must know first goes out when it does. */
+  #lend(shard: number, payload: Uint8Array, nowUs: Micros, outbox: Outbox): void {
+    const { epoch } = this.#open[shard] as OpenShard;
+    const { leaseLeftUs = () => Infinity } = this.#options;
+    const moment = { nowUs, monotonicUs: nowUs, epoch, leaseLeftUs: leaseLeftUs() };
+    const frame = decodeBorrow(payload);
+    const grants = this.#lending.book.borrow({ ...frame, shard }, moment);
+    if (grants.rows.length > 0) {
+      outbox.send(loanSubject(frame.holder.member, "grant"), encodeGrant(grants), "");
+    }
   }
 
   #releaseHeld(nowUs: Micros, outbox: Outbox): void {
@@ -172,6 +294,11 @@ export class ShardActor implements Actor<ShardEvent> {
         return this.#inquiry(event, nowUs, outbox);
       case "forget":
         return encodeJson(resetKey(event, this.#desk.admission, nowUs));
+      case "borrow":
+      case "grant":
+      case "recall":
+        this.#loanMessage(event, nowUs, outbox);
+        return undefined;
       case "misdirected":
         throw misdirected(event.subject);
     }
@@ -182,27 +309,34 @@ export class ShardActor implements Actor<ShardEvent> {
     return encodeJson(errorBody(error));
   }
 
-  #adopt(document: PolicyDocument): void {
-    const { admission, tally } = this.#desk;
+  #adopt(document: PolicyDocument, nowUs: Micros): void {
+    const { admission, tally, limited } = this.#desk;
     const policies = compilePolicies(document, admission.policies.revision + 1);
+    // Whoever waits was described under the policies of before.
+    this.#waiting.settle(nowUs);
     admission.adopt(policies);
     tally.adopt(policies);
-    this.#desk.limited.adopt(policies.policies);
+    limited.adopt(policies.policies);
     this.#frames.adopt();
   }
 
   #openShard(event: ShardOpened, nowUs: Micros): void {
     const { admission } = this.#desk;
-    const { shard, epoch, isJournalled, isRecovered, answeredIds } = event;
+    const { shard, epoch, isJournalled, isRecovered, answeredIds, loans } = event;
+    const { book, balances } = this.#lending;
     const known = this.#open[shard];
     if (known !== undefined) {
       // Ours before and still: only the token is new.
       known.epoch = epoch;
       return;
     }
-    admission.open(shard, this.#stagedKeys(shard), isJournalled);
+    const lent: HeldUnits = (index, high, low) => book.lentOf(index, high, low);
+    admission.table.open(shard, this.#stagedKeys(shard), isJournalled ? lent : undefined);
     this.#staged.delete(shard);
-    if (isRecovered === true) admission.journal(shard, nowUs)?.recovered(nowUs);
+    if (isRecovered === true) admission.table.journalToWrite(shard, nowUs)?.recovered(nowUs);
+    if (loans !== undefined && loans.length > 0) book.importShard(shard, loans, nowUs, nowUs);
+    // What was borrowed of it goes back where it came from: here.
+    balances.retire(shard);
     const answered = new AnsweredIds();
     if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);
     this.#open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered };
@@ -216,21 +350,25 @@ export class ShardActor implements Actor<ShardEvent> {
   }
 
   #stagedKeys(shard: number): ShardKeys {
-    const staged = this.#staged.get(shard) ?? this.#desk.admission.newKeys(shard);
+    const staged = this.#staged.get(shard) ?? this.#desk.admission.table.newKeys(shard);
     this.#staged.set(shard, staged);
     return staged;
   }
 
-  #closeShard(shard: number): void {
+  #closeShard(shard: number, nowUs: Micros): void {
+    this.#waiting.settle(nowUs, shard);
+    this.#lending.book.dropShard(shard);
     this.#staged.get(shard)?.clear();
     this.#staged.delete(shard);
     this.#open[shard] = undefined;
+    this.#frozen.delete(shard);
     this.#held.drop(shard);
-    this.#desk.admission.close(shard);
+    this.#desk.admission.table.close(shard);
   }
 
   #inquiry(event: Inquiry, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
-    const { region, member, shards, facts } = this.#options;
+    const { region, shards, facts } = this.#options;
+    const { member } = this.#options.self;
     const { admission } = this.#desk;
     switch (event.what) {
       case "member":
@@ -272,9 +410,21 @@ export class ShardActor implements Actor<ShardEvent> {
     }
     this.#desk.sequence += 1;
     home.decided += 1;
-    const answer = this.#desk.decideOnce(home, event.verb, tenant, request, nowUs);
+    const asking: Asking = { verb: event.verb, tenant, request };
+    const answer = this.#desk.decideOnce(home, asking, nowUs);
+    if (answer !== undefined) return this.#jsonAnswer(asking, answer);
+    const shard = admission.home;
+    const later = (given: Answer | ParlError): void => {
+      const words = given instanceof ParlError ? this.#error(given) : this.#jsonAnswer(asking, given);
+      this.#reply(shard, event.replyTo, words, this.#nowUs, outbox);
+    };
+    this.#waiting.wait({ asking, shard, answer: later }, admission.keysLooked(), nowUs);
+    return undefined;
+  }
+
+  #jsonAnswer({ verb, request }: Asking, answer: Answer): Uint8Array {
     return encodeJson(
-      event.verb === "report"
+      verb === "report"
         ? { charged: request.cost, ...this.#jsonState(answer) }
         : this.#jsonDecision(answer, request.tier),
     );
@@ -284,7 +434,10 @@ export class ShardActor implements Actor<ShardEvent> {
     if (!isIdToken(event.tenant)) throw invalidToken("tenant", event.tenant);
     const shard = shardNumber(String(event.shard), this.#options.shards);
     const home = this.#open[shard];
-    if (home !== undefined) return this.#frames.answer(event, home, nowUs);
+    if (home !== undefined) {
+      const late = (reply: Uint8Array): void => this.#reply(shard, event.replyTo, reply, this.#nowUs, outbox);
+      return this.#frames.answer(event, home, nowUs, { waiting: this.#waiting, late });
+    }
     outbox.send(packSubject(shard, event.tenant), event.payload, event.replyTo);
     return undefined;
   }

@@ -16,8 +16,6 @@ import { encodeRecord, ownerKey } from "./placement/records.ts";
 import type { ShardHost } from "./shard-host.ts";
 import { travellingKeys } from "./travelling-keys.ts";
 
-const EMPTY = new Uint8Array(0);
-
 export interface ShardCourierOptions {
   readonly self: Member;
   readonly connection: NatsConnection;
@@ -66,7 +64,7 @@ export class ShardCourier {
   #travelling(shard: number) {
     const { host, epochOf } = this.#options;
     const epoch = epochOf(shard);
-    const keys = host.actor.admission.keys(shard);
+    const keys = host.actor.admission.table.keys(shard);
     if (epoch === undefined || keys === undefined) return undefined;
     return { table: travellingKeys(keys), epoch };
   }
@@ -91,12 +89,17 @@ export class ShardCourier {
       send: ({ id }, message) => outbox.send(handoffSubject(id), message, ""),
       freeze: (shard, transfer) => {
         host.whenQuiet(shard, () => {
+          // Other shards' checks and the public subjects must not charge it either.
+          host.actor.freeze(shard);
           const answeredIds = host.actor.answeredIds(shard);
-          const closing = { nowUs: clock.wallUs(), loans: EMPTY, answeredIds };
+          const closing = { nowUs: clock.wallUs(), loans: host.actor.loans(shard), answeredIds };
           this.handoffs.frozen(transfer, closing, clock.monotonicUs());
         });
       },
-      unfreeze: (shard) => host.forget(shard),
+      unfreeze: (shard) => {
+        host.forget(shard);
+        host.actor.thaw(shard);
+      },
       casOwner: (shard, transfer, to, expectedEpoch) =>
         void this.#casOwner(shard, transfer, to, expectedEpoch),
       release: (shard) => released(shard),
@@ -106,8 +109,8 @@ export class ShardCourier {
         connection.flush().then(subscribed, () => undefined);
       },
       unsubscribe: (shard) => host.unsubscribe(shard),
-      adopt: (shard, { epoch, answeredIds }) => {
-        host.post({ kind: "shard-opened", shard, epoch, isJournalled: true, answeredIds });
+      adopt: (shard, { epoch, answeredIds, loans }) => {
+        host.post({ kind: "shard-opened", shard, epoch, isJournalled: true, answeredIds, loans });
         adopted(shard, epoch);
       },
       replay: (_shard, message) => host.replay(message),

@@ -76,6 +76,8 @@ export interface ShardOpened {
   readonly isJournalled: boolean;
   /** Whether its journal knows all of what pages and takeovers have told. */
   readonly isRecovered?: boolean;
+  /** What its owner before had lent (LoanBook.exportShard). */
+  readonly loans?: Uint8Array;
   /** Answers given under idempotency ids (AnsweredIds.save), when its owner before has told them. */
   readonly answeredIds?: Uint8Array;
 }
@@ -96,8 +98,32 @@ interface Tick {
   readonly kind: "tick";
 }
 
+/** Rights asked for, granted or called back, between two processes (admission/loan-messages.ts). */
+export interface LoanMessage extends Arrival {
+  readonly kind: "borrow" | "grant" | "recall";
+  readonly payload: Uint8Array;
+}
+
+/** A member of the region is no more: what it was lent is charged. */
+interface MemberDead {
+  readonly kind: "member-dead";
+  readonly member: string;
+  readonly incarnation: number;
+}
+
+/** So many members share the rights of the region's keys. */
+interface MembersChanged {
+  readonly kind: "members-changed";
+  readonly count: number;
+}
+
+/** The lease ran out and is valid again: what was borrowed before may be somebody else's now. */
+interface LeaseLapsed {
+  readonly kind: "lease-lapsed";
+}
+
 /** Something somebody sent, who may be waiting for an answer. */
-export type Message = KeyRequest | PackedFrame | Inquiry | ForgetRequest | Misdirected;
+export type Message = LoanMessage | KeyRequest | PackedFrame | Inquiry | ForgetRequest | Misdirected;
 
 export type ShardEvent =
   | Message
@@ -107,4 +133,7 @@ export type ShardEvent =
   | ShardOpened
   | ShardClosed
   | JournalAdvanced
+  | MemberDead
+  | MembersChanged
+  | LeaseLapsed
   | Tick;

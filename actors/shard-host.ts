@@ -19,13 +19,22 @@ import { LIMITED_ROLL_SUBJECT } from "./limited-call.ts";
 import { natsOutbox } from "./nats-host.ts";
 import type { ShardActor } from "./shard-actor.ts";
 import type { Message, ShardEvent } from "./shard-event.ts";
-import { CENSUS_SUBJECT, eventOf, PUBLIC_SUBJECTS, REGION_SUBJECT, shardSubject } from "./subjects.ts";
+import {
+  CENSUS_SUBJECT,
+  eventOf,
+  loanSubject,
+  PUBLIC_SUBJECTS,
+  REGION_SUBJECT,
+  shardSubject,
+} from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-router";
 
 export interface ShardHostOptions {
   readonly connection: NatsConnection;
   readonly clock: Clock;
+  /** Name of this process. */
+  readonly member: string;
   /** Makes the actor; called again after a crash. */
   readonly createActor: (host: ShardHost) => ShardActor;
   /** Whether anything may be decided at this moment. */
@@ -70,7 +79,7 @@ export class ShardHost {
     return this.#actor as ShardActor;
   }
 
-  /** Takes part in answering what is asked of the region at large. */
+  /** Takes part in answering what is asked of the region at large, and of this process. */
   start(): void {
     const { connection } = this.#options;
     const callback = (error: Error | null, message: Msg): void => {
@@ -81,6 +90,15 @@ export class ShardHost {
     };
     for (const subject of PUBLIC_SUBJECTS) {
       this.#shared.push(connection.subscribe(subject, { queue: QUEUE_GROUP, callback }));
+    }
+    const { member } = this.#options;
+    for (const kind of ["grant", "recall"] as const) {
+      const subscription = connection.subscribe(loanSubject(member, kind), {
+        callback: (error, { data }) => {
+          if (error === null) this.#accept({ kind, payload: data, via: -1, replyTo: "" });
+        },
+      });
+      this.#shared.push(subscription);
     }
     for (const subject of [CENSUS_SUBJECT, LIMITED_ROLL_SUBJECT]) {
       this.#shared.push(connection.subscribe(subject, { callback }));

@@ -35,6 +35,16 @@ export function packSubject(shard: number, tenant: string): string {
   return `parl.shard.${shard}.pack.${tenant}`;
 }
 
+/** Where the home of a shard's keys is asked for rights. */
+export function borrowSubject(shard: number): string {
+  return `parl.shard.${shard}.borrow`;
+}
+
+/** Where a process hears of rights it has asked for, or should give back. */
+export function loanSubject(member: string, kind: "grant" | "recall"): string {
+  return `parl.member.${member}.${kind}`;
+}
+
 export function shardStateSubject(shard: number): string {
   return `parl.shard.${shard}.state`;
 }
@@ -53,6 +63,7 @@ function atShard(tokens: readonly string[], payload: Uint8Array, arrival: Arriva
   const [verb = "", tenant = "", key = ""] = tokens;
   switch (tokens.length) {
     case 1:
+      if (verb === "borrow") return { kind: "borrow", payload, ...arrival };
       if (verb !== "state") return undefined;
       return { kind: "inquiry", what: "shard", name: String(arrival.via), ...arrival };
     case 2:

@@ -15,15 +15,21 @@
  * straight from its bytes. Nothing is allocated per decision.
  */
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
-import { Verdict } from "../core/decision.ts";
+import { DIMENSIONS, Verdict } from "../core/decision.ts";
 import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
 import { IdentityHash } from "../core/half-sip-hash.ts";
 import type { Micros } from "../core/units.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import type { HeavyKeys } from "./heavy-keys.ts";
-import { JournalledKeys } from "./journalled-keys.ts";
-import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
+import type { Balance } from "./balance.ts";
+import type { Standing } from "./balances.ts";
+import { judgeBeside, unitsBeside } from "./held-units.ts";
+import type { Lending } from "./lending.ts";
+import type { LoanHome } from "./loan-book.ts";
+import type { LoanKey } from "./loan.ts";
+import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { ShardTable } from "./shard-table.ts";
 import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
 
 /** Tenants remembered; beyond that the cache starts over, so that inventing tenants costs us no memory. */
@@ -48,8 +54,14 @@ export interface AdmissionOptions {
   readonly budget: MemoryBudget;
 }
 
-export class Admission {
+/** What to do about rights that are neither here nor known to be refused: ask and wait, or decide without them. */
+export type WhenMissing = "wait" | "deny" | "allow";
+
+export class Admission implements LoanHome {
   readonly shards: number;
+  readonly table: ShardTable;
+  /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
+  lending: Lending | undefined;
   /** The combined answer of the last evaluate. */
   readonly verdict = new Verdict();
   /** Index of the tightest policy in the set, −1 when none applied. */
@@ -61,13 +73,7 @@ export class Admission {
 
   #policies: PolicySet;
   readonly #hash: IdentityHash;
-  readonly #budget: MemoryBudget;
-  /** By shard; undefined where the home is another process. */
-  readonly #keys: (ShardKeys | undefined)[];
-  /** By shard; undefined where nothing is journalled. */
-  readonly #journals: (JournalledKeys | undefined)[];
   readonly #views = new Map<string, TenantView>();
-  #sweepNext = 0;
 
   // The check described: identity and home by dimension; an absent dimension has home −1.
   readonly #high = new Int32Array(4);
@@ -75,12 +81,18 @@ export class Admission {
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
-  // What the last evaluate looked at, in order, for the commit: limiter, place in the view, units left.
-  readonly #looked: KeyedLimiter[] = [];
+  // What the last evaluate looked at, in order, for the commit: place in the view, units left there, the
+  // limiter at home here, or what is borrowed from a home elsewhere (undefined: nothing yet).
   readonly #lookedPlace: number[] = [];
   readonly #lookedLeft: number[] = [];
+  readonly #looked: (KeyedLimiter | undefined)[] = [];
+  readonly #lookedBalance: (Balance | undefined)[] = [];
   #lookedCount = 0;
+  /** Homes that must be asked before the check can be decided. */
+  #missing = 0;
   readonly #one = new Verdict();
+  /** Of the last look. */
+  #standing: Standing = "covered";
   /** Least left under any policy looked at, were the check refused. */
   #least = Infinity;
 
@@ -88,67 +100,27 @@ export class Admission {
     this.shards = options.shards;
     this.#policies = options.policies;
     this.#hash = new IdentityHash(options.secret.high, options.secret.low);
-    this.#budget = options.budget;
-    this.#keys = Array.from({ length: options.shards }, () => undefined);
-    this.#journals = Array.from({ length: options.shards }, () => undefined);
+    this.table = new ShardTable(options.shards, options.policies, options.budget);
     this.#view = this.#viewOf("");
   }
 
   /** One that decides everything: every shard is open. */
   static whole(options: AdmissionOptions): Admission {
     const admission = new Admission(options);
-    for (let shard = 0; shard < options.shards; shard += 1) admission.open(shard, admission.newKeys(shard));
+    const { table } = admission;
+    for (let shard = 0; shard < options.shards; shard += 1) table.open(shard, table.newKeys(shard));
     return admission;
-  }
-
-  /** Keys for a shard, to be filled before it is opened. */
-  newKeys(shard: number): ShardKeys {
-    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
-  }
-
-  /**
-   * From now on the shard's keys are decided here.
-   *
-   * @param isJournalled whether `journal` is to be kept of them
-   */
-  open(shard: number, keys: ShardKeys, isJournalled = false): void {
-    this.#keys[shard] = keys;
-    if (!isJournalled) return;
-    this.#journals[shard] = new JournalledKeys(keys, this.#policies, shard / this.shards, this.#budget);
-  }
-
-  /** Lets go of a shard and forgets its keys. */
-  close(shard: number): void {
-    this.#keys[shard]?.clear();
-    this.#keys[shard] = undefined;
-    this.#journals[shard]?.dispose();
-    this.#journals[shard] = undefined;
-  }
-
-  /** Undefined when the shard is not open. */
-  keys(shard: number): ShardKeys | undefined {
-    return this.#keys[shard];
-  }
-
-  /** What of an open shard the journal must know; undefined when it keeps none. */
-  journal(shard: number, nowUs: Micros): JournalledKeys | undefined {
-    // Its pages are written under the policies in force.
-    if (this.#journals[shard] !== undefined) this.#keysOf(shard, nowUs);
-    return this.#journals[shard];
-  }
-
-  isOpen(shard: number): boolean {
-    return this.#keys[shard] !== undefined;
   }
 
   get policies(): PolicySet {
     return this.#policies;
   }
 
-  /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
+  /** Puts other policies in force; no check may be waiting. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
-    for (const journal of this.#journals) journal?.adopt(policies);
+    this.table.adopt(policies);
+    this.lending?.adopt(policies);
     this.#views.clear();
     this.#view = this.#viewOf("");
   }
@@ -181,19 +153,27 @@ export class Admission {
     this.#settleHome();
   }
 
-  /** Evaluates the check described and, when every policy allows it, charges all of them. */
-  decide(cost: number, nowUs: Micros): void {
-    this.evaluate(cost, nowUs);
-    if (this.verdict.outcome !== "allowed" || cost === 0) return;
-    for (let i = 0; i < this.#lookedCount; i += 1) this.#charge(i, cost, nowUs);
+  /**
+   * Evaluates the check described and, when every policy allows it, charges all of them.
+   *
+   * @param whenMissing what to do when the home of a dimension must be asked first
+   * @returns false when it must wait: nothing is decided, nothing charged
+   */
+  decide(cost: number, nowUs: Micros, whenMissing: WhenMissing = "wait"): boolean {
+    this.evaluate(cost, nowUs, whenMissing);
+    if (this.verdict.outcome !== "allowed") return true;
+    if (this.#missing > 0 && whenMissing === "wait") return false;
+    if (cost > 0) for (let i = 0; i < this.#lookedCount; i += 1) this.#charge(i, cost, nowUs);
+    return true;
   }
 
   /** Writes the combined verdict of the check described; charges nothing. */
-  evaluate(cost: number, nowUs: Micros): void {
+  evaluate(cost: number, nowUs: Micros, whenMissing: WhenMissing = "allow"): void {
     const { verdict } = this;
     const view = this.#view;
     this.tightest = -1;
     this.#lookedCount = 0;
+    this.#missing = 0;
     verdict.outcome = "allowed";
     verdict.limit = 0;
     verdict.remaining = 0;
@@ -202,13 +182,13 @@ export class Admission {
     verdict.delayUs = 0;
     this.#least = Infinity;
     for (let i = 0; i < view.policyIndices.length; i += 1) {
-      const limiter = this.#look(i, cost, nowUs);
-      if (limiter === undefined) continue;
-      this.#looked[this.#lookedCount] = limiter;
-      this.#lookedPlace[this.#lookedCount] = i;
-      this.#lookedLeft[this.#lookedCount] = this.#one.remaining;
+      if (!this.#look(i, cost, nowUs)) continue;
+      const standing = this.#standing;
+      if (standing === "missing") this.#missing += 1;
       this.#lookedCount += 1;
-      this.#combine(view.policyIndices[i] as number, cost);
+      if (standing !== "missing" || whenMissing === "deny") {
+        this.#combine(view.policyIndices[i] as number, cost);
+      }
     }
     if (verdict.outcome === "allowed") return;
     verdict.delayUs = 0;
@@ -218,11 +198,11 @@ export class Admission {
   /** Charges usage that already happened to every matching policy; leaves a peek in the verdict. */
   report(cost: number, nowUs: Micros): void {
     this.evaluate(0, nowUs);
-    for (let i = 0; i < this.#lookedCount; i += 1) {
+    for (let i = 0; cost > 0 && i < this.#lookedCount; i += 1) {
       // Charged whatever is left: then nobody can tell how much is in use.
       const left = (this.#lookedLeft[i] as number) - cost;
       this.#lookedLeft[i] = left > 0 ? left : -Infinity;
-      this.#charge(i, cost, nowUs);
+      this.#charge(i, cost, nowUs, true);
     }
     this.evaluate(0, nowUs);
   }
@@ -231,14 +211,38 @@ export class Admission {
   inspect(cost: number, nowUs: Micros, visit: (policyIndex: number, verdict: Verdict) => void): void {
     const view = this.#view;
     for (const [i, index] of view.policyIndices.entries()) {
-      if (this.#look(i, cost, nowUs) !== undefined) visit(index, this.#one);
+      if (this.#look(i, cost, nowUs)) visit(index, this.#one);
     }
+  }
+
+  /** The keys of the check described and last evaluated, by where their homes are: for one that is to wait. */
+  keysLooked(): { locals: LoanKey[]; remotes: LoanKey[] } {
+    const keys = { locals: [] as LoanKey[], remotes: [] as LoanKey[] };
+    for (let i = 0; i < this.#lookedCount; i += 1) {
+      const key = this.#keyLooked(i);
+      if (this.#looked[i] === undefined) keys.remotes.push(key);
+      else keys.locals.push(key);
+    }
+    return keys;
+  }
+
+  /** The limiter of an open shard, for the loan book. */
+  limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined {
+    return this.table.decided(shard, nowUs)?.limiter(policyIndex);
+  }
+
+  /** Charges what was spent elsewhere, whatever the limit says. */
+  charge({ shard, policyIndex, high, low }: LoanKey, units: number, nowUs: Micros): void {
+    const limiter = this.limiterOf(shard, policyIndex, nowUs);
+    if (limiter === undefined) return;
+    limiter.charge(high, low, units, nowUs);
+    this.table.journal(shard)?.charged(policyIndex, high, low, units, Infinity, nowUs);
   }
 
   /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
   forget(index: number, nowUs: Micros): boolean {
     const i = this.#view.policyIndices.indexOf(index);
-    const limiter = i < 0 ? undefined : this.#look(i, 0, nowUs);
+    const limiter = i >= 0 && this.#look(i, 0, nowUs) ? this.#looked[this.#lookedCount] : undefined;
     if (limiter === undefined) return false;
     const dimension = this.#view.dimensions[i] as number;
     limiter.forget(this.#high[dimension] as number, this.#low[dimension] as number);
@@ -254,46 +258,63 @@ export class Admission {
     return this.#low[dimension] as number;
   }
 
-  /** Drops some idle keys of the next shard in turn. */
-  sweep(nowUs: Micros): void {
-    this.#sweepNext = (this.#sweepNext + 1) % this.shards;
-    this.#keysOf(this.#sweepNext, nowUs)?.sweep(nowUs);
-    this.#journals[this.#sweepNext]?.sweep(nowUs);
-  }
-
-  /** @param shard one that is open */
-  usage(shard: number): ShardUsage {
-    return (this.#keys[shard] as ShardKeys).usage();
-  }
-
-  /** Keys held for one policy over all open shards. */
-  keysOfPolicy(index: number): number {
-    let sum = 0;
-    for (const keys of this.#keys) {
-      if (keys?.revision === this.#policies.revision) sum += keys.keysOf(index);
-    }
-    return sum;
-  }
-
-  /** Evaluates the view's i-th policy into `#one`; undefined when the check lacks its dimension. */
-  #look(i: number, cost: number, nowUs: Micros): KeyedLimiter | undefined {
+  /**
+   * Evaluates the view's i-th policy into `#one` and notes it as looked at next; false when the check lacks
+   * its dimension.
+   */
+  #look(i: number, cost: number, nowUs: Micros): boolean {
     const dimension = this.#view.dimensions[i] as number;
     const home = this.#homes[dimension] as number;
-    if (home < 0) return undefined;
-    const keys = this.#keysOf(home, nowUs);
-    if (keys === undefined) return undefined;
-    const limiter = keys.limiter(this.#view.policyIndices[i] as number);
-    limiter.evaluate(this.#high[dimension] as number, this.#low[dimension] as number, cost, nowUs, this.#one);
-    return limiter;
+    if (home < 0) return false;
+    const index = this.#view.policyIndices[i] as number;
+    const high = this.#high[dimension] as number;
+    const low = this.#low[dimension] as number;
+    const place = this.#lookedCount;
+    const keys = this.table.decided(home, nowUs);
+    this.#standing = "covered";
+    this.#lookedPlace[place] = i;
+    this.#looked[place] = undefined;
+    this.#lookedBalance[place] = undefined;
+    if (keys !== undefined) {
+      const limiter = keys.limiter(index);
+      const held = this.lending === undefined ? 0 : this.lending.heldOf(index, high, low);
+      if (held === 0) limiter.evaluate(high, low, cost, nowUs, this.#one);
+      else this.#evaluateBeside(held, limiter, index, cost, nowUs);
+      this.#looked[place] = limiter;
+    } else if (this.lending !== undefined) {
+      const { balances } = this.lending;
+      const balance = balances.find(index, high, low);
+      this.#standing = balances.look(balance, index, cost, nowUs, this.#one);
+      this.#lookedBalance[place] = balance;
+    } else {
+      return false;
+    }
+    this.#lookedLeft[place] = this.#one.remaining;
+    return true;
   }
 
-  /** Charges what the i-th look found, and tells the journal. */
-  #charge(i: number, cost: number, nowUs: Micros): void {
-    const limiter = this.#looked[i] as KeyedLimiter;
+  /** Evaluates a key of which some units are lent or spoken for. */
+  #evaluateBeside(held: number, limiter: KeyedLimiter, index: number, cost: number, nowUs: Micros): void {
+    const dimension = (this.#policies.policies[index] as Policy).dimension;
+    const place = DIMENSIONS.indexOf(dimension);
+    const { capacity } = limiter.algorithm;
+    const [high, low] = [this.#high[place] as number, this.#low[place] as number];
+    limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#one);
+    judgeBeside(held, cost, capacity, this.#one);
+    if (this.#one.outcome === "denied") this.lending?.book.wantRecall(index, high, low);
+  }
+
+  /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */
+  #charge(i: number, cost: number, nowUs: Micros, isOwed = false): void {
+    const limiter = this.#looked[i];
+    if (limiter === undefined) {
+      this.#chargeElsewhere(i, cost, nowUs, isOwed);
+      return;
+    }
     limiter.commit(cost);
     const place = this.#lookedPlace[i] as number;
     const dimension = this.#view.dimensions[place] as number;
-    const journal = this.#journals[this.#homes[dimension] as number];
+    const journal = this.table.journal(this.#homes[dimension] as number);
     if (journal === undefined) return;
     const policyIndex = this.#view.policyIndices[place] as number;
     if (!journal.isTold(policyIndex)) return;
@@ -301,6 +322,30 @@ export class Admission {
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
     const position = journal.charged(policyIndex, high, low, cost, used, nowUs);
     if (position > 0) this.holds.push({ heavyKeys: journal.heavyKeys(policyIndex), position });
+  }
+
+  #chargeElsewhere(i: number, cost: number, nowUs: Micros, isOwed: boolean): void {
+    const { balances } = this.lending as Lending;
+    const key = this.#keyLooked(i);
+    const balance = this.#lookedBalance[i] ?? balances.open(key, nowUs);
+    if (balance === undefined) return;
+    // What was let through without rights is the home's to know of.
+    if (isOwed || balances.look(balance, key.policyIndex, cost, nowUs, this.#one) !== "covered") {
+      balances.owe(balance, cost, nowUs);
+    } else {
+      balances.spend(balance, cost, nowUs);
+    }
+  }
+
+  #keyLooked(i: number): LoanKey {
+    const place = this.#lookedPlace[i] as number;
+    const dimension = this.#view.dimensions[place] as number;
+    return {
+      shard: this.#homes[dimension] as number,
+      policyIndex: this.#view.policyIndices[place] as number,
+      high: this.#high[dimension] as number,
+      low: this.#low[dimension] as number,
+    };
   }
 
   #combine(index: number, cost: number): void {
@@ -321,12 +366,6 @@ export class Admission {
     verdict.copyFrom(one);
     verdict.delayUs = delayUs;
     this.tightest = index;
-  }
-
-  #keysOf(shard: number, nowUs: Micros): ShardKeys | undefined {
-    const keys = this.#keys[shard];
-    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
-    return keys;
   }
 
   #startCheck(tenant: string): TenantView {

@@ -75,7 +75,7 @@ export class Balances {
   #touched: Balance[] = [];
   #settled: Reservation[] = [];
   readonly #borrowing: Borrowing;
-  /** No balance has owed more: where the count of a new one starts, so that it never falls. */
+  /** No forgotten balance owed more: where the count of a new one starts, so that no key's ever falls. */
   #owedMost: number;
   /** While a check that has waited is decided: it stands before those still queued. */
   #isResuming = false;
@@ -164,9 +164,9 @@ export class Balances {
 
   /** Charges usage that already happened to the key's home, whatever is left here. */
   owe(balance: Balance, cost: number, monotonicUs: Micros): void {
-    if (cost === 0) return;
-    balance.owed += cost;
-    this.#owedMost = Math.max(this.#owedMost + cost, balance.owed);
+    const owed = balance.owed + cost;
+    if (owed > Number.MAX_SAFE_INTEGER) this.tally.owedLost += cost;
+    else balance.owed = owed;
     balance.usedUs = monotonicUs;
     this.#touch(balance);
   }
@@ -265,6 +265,7 @@ export class Balances {
     for (const { reservations } of this.#rows.values())
       assert(reservations.size === 0, "checks wait under the policies they were described by");
     for (const balance of this.#rows.remap((index) => moves[index] ?? -1)) {
+      this.#owedMost = Math.max(this.#owedMost, balance.owed);
       this.#due.remove(balance);
       this.tally.rows -= 1;
     }
@@ -338,6 +339,7 @@ export class Balances {
 
   #forget(balance: Balance): void {
     for (const reservation of balance.end()) this.#settled.push(reservation);
+    this.#owedMost = Math.max(this.#owedMost, balance.owed);
     this.#due.remove(balance);
     this.#rows.delete(balance.policyIndex, balance.high, balance.low);
     this.tally.rows -= 1;

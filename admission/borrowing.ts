@@ -26,7 +26,7 @@ const IDLE_FORGET_US = 5_000_000;
 /** After a recall, or when nothing was to be had. */
 const PREFETCH_PAUSE_US = 50_000;
 
-export interface BorrowingTally {
+interface BorrowingTally {
   asked: number;
   resent: number;
   /** Units not spent in time. */

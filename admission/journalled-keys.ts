@@ -24,10 +24,20 @@ const HORIZONS_IDLE = 2;
 /** Looked at per sweep call and policy. */
 const SWEEP_SLOTS = 128;
 
+/** Units of a key that count as charged though they are not. */
+export type HeldUnits = (policyIndex: number, high: number, low: number) => number;
+
+export interface JournalledKeysOptions {
+  /** 0 … 1, this shard's place in the growth cycle of all shards. */
+  readonly stagger: number;
+  readonly budget: MemoryBudget;
+  /** Lent to other processes, who may have spent them: the journal is told that they were. */
+  readonly lent: HeldUnits;
+}
+
 export class JournalledKeys {
   readonly #keys: ShardKeys;
-  readonly #budget: MemoryBudget;
-  readonly #stagger: number;
+  readonly #options: JournalledKeysOptions;
   #policies: PolicySet;
   /** By policy index; undefined where nothing is journalled. */
   #heavy: (HeavyKeys | undefined)[] = [];
@@ -35,11 +45,10 @@ export class JournalledKeys {
   #isWalkOfAll = false;
   #sweepNext = 0;
 
-  constructor(keys: ShardKeys, policies: PolicySet, stagger: number, budget: MemoryBudget) {
+  constructor(keys: ShardKeys, policies: PolicySet, options: JournalledKeysOptions) {
     this.#keys = keys;
     this.#policies = policies;
-    this.#stagger = stagger;
-    this.#budget = budget;
+    this.#options = options;
     this.#heavy = policies.policies.map((policy) => this.#heavyOf(policy));
   }
 
@@ -120,7 +129,8 @@ export class JournalledKeys {
       if (heavy?.isDue !== true || left <= 0) continue;
       const page = new StatePageWriter({ bytes: left });
       this.#keys.beginPage(index, page);
-      heavy.take((high, low) => this.#keys.limiter(index).writeKey(high, low, page));
+      const limiter = this.#keys.limiter(index);
+      heavy.take((high, low) => limiter.writeKey(high, low, page, this.#options.lent(index, high, low)));
       left -= page.bytes;
       if (page.count > 0) pages.push(page.finish());
     }
@@ -162,7 +172,8 @@ export class JournalledKeys {
 
   #heavyOf(policy: Policy): HeavyKeys | undefined {
     if (!crashBudget(policy).isJournalled) return undefined;
-    return new HeavyKeys({ ...heavyOptions(policy), stagger: this.#stagger, budget: this.#budget });
+    const { stagger, budget } = this.#options;
+    return new HeavyKeys({ ...heavyOptions(policy), stagger, budget });
   }
 }
 

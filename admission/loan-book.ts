@@ -39,7 +39,7 @@ import type { PendingCharges } from "./pending-charges.ts";
 import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
 import type { PolicySet } from "./policy-set.ts";
 
-/** Rows held; beyond that nothing more is lent. Some 300 bytes each. */
+/** Rows held; beyond that nothing more is lent. Some 600 bytes each. */
 const ROWS_MAX = 100_000;
 const RECALL_EVERY_US = micros(20_000);
 /** A holder that has anything reports every 0.5 s: one not heard for this long is asked what it has left … */

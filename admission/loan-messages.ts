@@ -10,7 +10,7 @@
  *
  * Little-endian; names are ASCII with their length in front. `row head` says how many bytes precede the
  * policy's name, so that a newer version may append numbers there and this one still reads it. Binary, because
- * a busy holder reports each key twice a second: about 110 bytes a row, where JSON takes 300. The policy goes
+ * a busy holder reports each key twice a second: about 90 bytes a row, where JSON takes 300. The policy goes
  * by its name, because two processes may be on different revisions of the policy file.
  *
  * Counters are absolute and never fall within a session, so a lost, repeated or overtaken message is made

@@ -32,15 +32,11 @@ export class PendingCharges {
     else pending.units += cost;
   }
 
-  /** Takes back what `add` noted. Notes of a policy that is gone went with it. */
+  /** Takes back what `add` noted. */
   remove(policyIndex: number, high: number, low: number, cost: number): void {
     const pending = this.#keys.find(policyIndex, high, low);
     if (pending === undefined || cost === 0) return;
     pending.units -= cost;
     if (pending.units <= 0) this.#keys.delete(policyIndex, high, low);
-  }
-
-  clear(): void {
-    this.#keys.clear();
   }
 }

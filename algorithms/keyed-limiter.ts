@@ -20,7 +20,7 @@ import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { ArrearsSlot, copyState, type Arrears } from "./arrears.ts";
 import { isOverflow, KeyRoom, OVERFLOW } from "./key-room.ts";
-import { KeyTable, placeAt, type KeyListener, type Reaper } from "./key-table.ts";
+import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { StatePageReader, StatePageWriter } from "./state-page.ts";
 
@@ -29,13 +29,9 @@ const SWEEPS_PER_STALE = 4;
 /** Keys that one page looks at, idle ones among them: a few milliseconds' worth. */
 const LOOKS_PER_PAGE = 32_768;
 
-export interface KeyedLimiterOptions {
-  readonly keysExpected?: number;
+export interface KeyedLimiterOptions extends Omit<KeyTableOptions, "stateWords"> {
   /** Most keys held; the memory budget alone decides when absent. */
   readonly keysMax?: number;
-  /** 0 … 1, this table's place in the growth cycle among its siblings. */
-  readonly stagger?: number;
-  readonly budget?: MemoryBudget;
 }
 
 export class KeyedLimiter implements Reaper {
@@ -127,9 +123,15 @@ export class KeyedLimiter implements Reaper {
 
   /** Makes a key one that was never seen. @returns whether there was anything to forget */
   forget(high: number, low: number): boolean {
+    this.#high = high;
+    this.#low = low;
     const at = this.#table.find(high, low);
-    if (at >= 0) this.#table.remove(this.#table.words, at);
-    return at >= 0;
+    if (at < 0) return false;
+    // In place: where its state was written to before, this one must be written over it.
+    this.#algorithm.release(this.#table.words, at);
+    this.#start(this.#table.words, at);
+    if (this.#hasAftermath) this.#followUp();
+    return true;
   }
 
   /** Charges usage that already happened, whatever the limit says. */
@@ -197,13 +199,22 @@ export class KeyedLimiter implements Reaper {
   }
 
   /**
-   * Adds one key to a page that was begun here, as it stands; nothing when the key is not in the table.
+   * Adds one key to a page that was begun here, as it stands; nothing when there is nothing to tell of it.
    *
+   * @param units to be taken as charged now on top: lent to others, who may have spent them
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter, units = 0): boolean {
     const at = this.#table.find(high, low);
-    return at < 0 || page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
+    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs, units);
+    if (units === 0) return true;
+    const slot = new Uint32Array(2 + this.#algorithm.stateWords);
+    slot[0] = high === 0 ? 1 : high;
+    slot[1] = low << 16;
+    this.#start(slot, 0);
+    const isAdded = page.add(this.#algorithm, slot, 0, this.#nowUs, units);
+    this.release(slot, 0);
+    return isAdded;
   }
 
   /**
@@ -314,21 +325,13 @@ export class KeyedLimiter implements Reaper {
     const mayShare = this.overflowed > 0 || this.#hasAdoptedOverflow;
     const shared = mayShare ? this.#table.find(OVERFLOW.high, OVERFLOW.low) : -1;
     if (shared >= 0 && !this.#room.has(this.#high, this.#algorithm, this.#nowUs)) {
-      this.#at = this.#findOverflow();
-      this.overflowed += 1;
+      this.#at = this.#openOverflow();
       this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
       return;
     }
     const arrears = this.#arrearsNow();
     if (arrears === undefined) this.#algorithm.open(this.#fresh, 0, this.#nowUs);
     this.#algorithm.evaluate(arrears?.words ?? this.#fresh, 0, cost, this.#nowUs, verdict);
-  }
-
-  /** Offset of the shared bucket, which becomes the key looked at; −1 when there is none. */
-  #findOverflow(): number {
-    this.#high = OVERFLOW.high;
-    this.#low = OVERFLOW.low;
-    return this.#table.find(OVERFLOW.high, OVERFLOW.low);
   }
 
   /** A slot for the key of the last evaluate: its own and fresh, or the shared one. */
@@ -339,10 +342,12 @@ export class KeyedLimiter implements Reaper {
     return at;
   }
 
-  /** The shared bucket's slot for one key more, made if need be. */
+  /** The shared bucket's slot for one key more, made if need be; it becomes the key looked at. */
   #openOverflow(): number {
     this.overflowed += 1;
-    const found = this.#findOverflow();
+    this.#high = OVERFLOW.high;
+    this.#low = OVERFLOW.low;
+    const found = this.#table.find(OVERFLOW.high, OVERFLOW.low);
     if (found >= 0) return found;
     const at = this.#table.insert(OVERFLOW.high, OVERFLOW.low, true);
     this.#start(this.#table.words, at);

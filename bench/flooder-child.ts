@@ -46,7 +46,7 @@ process.on("disconnect", () => process.exit());
 tell();
 
 function send(): void {
-  connection.publish(subject, frames[sent % frames.length] as Uint8Array, { reply: inbox });
+  connection.publish(subject, frames[sent % frames.length], { reply: inbox });
   underWay += 1;
   sent += 1;
 }

@@ -12,7 +12,7 @@
  * All checks of a frame are decided at one moment; item i has sequence + i in the process's order of
  * decisions, which is what lets a recording be decided again.
  */
-import { DIMENSIONS, OUTCOMES, type Dimension, type Outcome } from "./decision.ts";
+import { DIMENSIONS, OUTCOMES, type Dimension, type Outcome, type Verdict } from "./decision.ts";
 import { ERROR_CODES, ParlError, type ErrorCode } from "./errors.ts";
 import { WIRE_VERSION, WIRE_VERSION_MAX } from "./packed-request.ts";
 
@@ -125,6 +125,43 @@ export class PackedReplyWriter {
     this.#bytes = larger;
     this.#view = new DataView(larger.buffer);
   }
+}
+
+/** An answer that was not known when its frame was written. */
+export interface LateAnswer {
+  readonly verdict: Verdict;
+  /** Index into DIMENSIONS, or −1 when no policy applied. */
+  readonly dimension: number;
+  /** Number of the policy's name among the reply's texts, −1 for none. */
+  readonly text: number;
+}
+
+/** Puts an answer in the place of item `index` of a finished reply. */
+export function rewriteDecision(
+  reply: Uint8Array,
+  index: number,
+  { verdict, dimension, text }: LateAnswer,
+): void {
+  const view = new DataView(reply.buffer, reply.byteOffset, reply.byteLength);
+  const at = HEADER_BYTES + index * ITEM_BYTES;
+  reply[at] = OUTCOMES.indexOf(verdict.outcome);
+  reply[at + 1] = dimension < 0 ? NO_DIMENSION : dimension;
+  view.setUint16(at + 2, text < 0 ? NO_TEXT : text, true);
+  view.setUint32(at + 4, verdict.limit, true);
+  view.setUint32(at + 8, verdict.remaining, true);
+  view.setFloat64(at + 12, verdict.outcome === "allowed" ? verdict.delayUs : verdict.retryAfterUs, true);
+  view.setFloat64(at + 20, verdict.resetAfterUs, true);
+}
+
+/** The same for an error, of which the code must do. */
+export function rewriteError(reply: Uint8Array, index: number, error: ParlError): void {
+  const view = new DataView(reply.buffer, reply.byteOffset, reply.byteLength);
+  const at = HEADER_BYTES + index * ITEM_BYTES;
+  reply.fill(0, at, at + ITEM_BYTES);
+  reply[at] = OUTCOME_ERROR;
+  reply[at + 1] = ERROR_CODES.indexOf(error.code);
+  view.setUint16(at + 2, NO_TEXT, true);
+  view.setFloat64(at + 12, (error.retryAfterMs ?? 0) * 1_000, true);
 }
 
 export type ReplyItemKind = "decision" | "error" | "moved";

@@ -73,7 +73,7 @@ export class BlindDecider {
     const admission = this.#admission;
     if (admission.policies !== policies.set) admission.adopt(policies.set);
     const nowUs = clock.wallUs();
-    admission.sweep(nowUs);
+    admission.table.sweep(nowUs);
     admission.describe(tenant, user === "" ? "" : encodeId(user), key === "" ? "" : encodeId(key));
     admission.decide(cost, nowUs);
     const { outcome, limit, remaining, retryAfterUs, resetAfterUs, delayUs } = admission.verdict;

@@ -92,6 +92,11 @@ export class Placement {
     return this.#stage === "taking-part" && this.#lease.isValid({ monotonicUs, wallUs });
   }
 
+  /** For how long `isValid` certainly holds from here on. */
+  leaseLeftUs(monotonicUs: number, wallUs: number): number {
+    return this.#stage === "taking-part" ? this.#lease.leftUs({ monotonicUs, wallUs }) : 0;
+  }
+
   /** Whether this member decides for a shard, as long as it `isValid`. */
   isOpen(shard: number): boolean {
     return this.#ownership.isOpen(shard);
@@ -293,7 +298,9 @@ export class Placement {
     const isLate = now.monotonicUs >= this.#leaveByUs;
     if (this.#stage === "taking-part") {
       if (this.#membership.isJoined) {
-        if (this.#membership.live().length === 0) this.#ownership.snapshotAll(outbox);
+        // Fenced, nothing may be written; and what is released must have been written.
+        const isAlone = this.#membership.live().length === 0;
+        if (isAlone && this.#lease.isValid(now)) this.#ownership.snapshotAll(outbox);
         this.#ownership.releaseSnapshotted(now, outbox);
       }
       if (this.#ownership.size > 0 && !isLate) return;

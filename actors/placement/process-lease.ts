@@ -51,6 +51,11 @@ export class ProcessLease {
     );
   }
 
+  /** How much longer the lease is valid at least; 0 when it is over. */
+  leftUs(now: Instant): number {
+    return this.isValid(now) ? this.#ttlUs - (now.monotonicUs - this.#sent.monotonicUs) : 0;
+  }
+
   /** A renewal sent at `sent` was stored. Answers may come late and out of order. */
   acked(sent: Instant): void {
     if (!this.#isHeld) {

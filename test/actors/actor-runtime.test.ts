@@ -109,6 +109,15 @@ describe("ActorRuntime", () => {
     );
   });
 
+  it("tells everybody of their own lane as it is then", async () => {
+    const { actors, runtime } = start({ mailboxWeightMax: 6 });
+    for (const tenant of ["a", "a", "b", "b", "b", "a"]) runtime.post({ name: "x", tenant });
+    await settled();
+    for (const tenant of ["a", "a", "a", "a"]) runtime.post({ name: "x", tenant });
+    const told = actors[0]?.refusals.map((message) => message.replace(/ checks .*/, ""));
+    expect(told).toEqual(['tenant "b" has 2', 'tenant "a" has 2', 'tenant "a" has 3']);
+  });
+
   it("tells those who are no tenant's apart from a tenant", () => {
     const { actors, runtime } = start({ mailboxWeightMax: 2 });
     for (const name of ["a", "b"]) runtime.post({ name });

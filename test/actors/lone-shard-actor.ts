@@ -48,7 +48,8 @@ export class LoneShardActor implements Outbox {
   constructor(policies: PolicyDocument) {
     this.actor = new ShardActor({
       region: "eu",
-      member: "eu-test",
+      self: { member: "eu-test", incarnation: 1 },
+      startedUs: micros(NOW_US),
       shards: SHARDS,
       secret: { high: 1, low: 2 },
       policies,

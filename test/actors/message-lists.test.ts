@@ -29,3 +29,14 @@ it("keeps every list's messages apart, in order and with their weights, in slots
     }),
   );
 });
+
+it("needs no more slots than ever waited together", () => {
+  const pool = new MessageLists<number>();
+  const lists = [0, 1].map((): MessageList => ({ first: -1, last: -1 }));
+  for (let message = 0; message < 1_000; message += 1) {
+    const list = lists[message % 2] as MessageList;
+    pool.append(list, message, 1);
+    if (message >= 16) pool.take(list);
+  }
+  expect(pool.capacity).toBe(32);
+});

@@ -20,8 +20,13 @@ function policies(...shared: Partial<Policy>[]): PolicySet {
   return compilePolicies({
     plans: new Map(),
     policies: shared.map((wish) => ({
-      ...{ name: "shared", dimension: "org", match: {}, onFailure: "deny", algorithm: "fixed-window" },
-      ...{ limit: 1_000, windowUs: micros(3_600 * US_PER_S) },
+      name: "shared",
+      dimension: "org",
+      match: {},
+      onFailure: "deny",
+      algorithm: "fixed-window",
+      limit: 1_000,
+      windowUs: micros(3_600 * US_PER_S),
       ...wish,
     })),
   });
@@ -68,8 +73,15 @@ class Desk {
   ask(holder: typeof A, row: Partial<BorrowRow> & { id: number }, epoch = 50): GrantRow | undefined {
     const need = row.need ?? row.least ?? 0;
     const asked = {
-      ...{ ...KEY, session: NONE, spent: 0, returned: 0, owed: 0, owedFrom: 0 },
-      ...{ least: Math.min(1, need), need, want: need },
+      ...KEY,
+      session: NONE,
+      spent: 0,
+      returned: 0,
+      owed: 0,
+      owedFrom: 0,
+      least: Math.min(1, need),
+      need,
+      want: need,
       ...row,
     };
     const { nowUs, leaseLeftUs } = this;
@@ -98,8 +110,13 @@ describe("a loan book", () => {
   it("lends what checks wait for as long as there is any, and counts it as charged", () => {
     const desk = new Desk();
     expect(desk.ask(A, { id: 1, least: 3, need: 700 })).toMatchObject({
-      ...{ status: "granted", granted: 700, remaining: 300, limit: 1_000, deniedCost: 0 },
-      ...{ session: { epoch: 50, birth: 1 }, validUs: 1_900_000 },
+      status: "granted",
+      granted: 700,
+      remaining: 300,
+      limit: 1_000,
+      deniedCost: 0,
+      session: { epoch: 50, birth: 1 },
+      validUs: 1_900_000,
     });
     expect(desk.ask(B, { id: 1, least: 3, need: 700 })).toMatchObject({ granted: 300, deniedCost: 1 });
     expect([desk.lent, desk.remaining, desk.charged]).toEqual([1_000, 1_000, 0]);
@@ -125,7 +142,11 @@ describe("a loan book", () => {
     desk.pending.add(0, KEY.high, KEY.low, 1);
     desk.limiter.charge(KEY.high, KEY.low, 1, micros(desk.nowUs));
     expect(desk.ask(B, { id: 1, least: 1, need: 5 })).toMatchObject({
-      ...{ status: "refused", granted: 0, remaining: 0, deniedCost: 1, retryAfterUs: 10_000 },
+      status: "refused",
+      granted: 0,
+      remaining: 0,
+      deniedCost: 1,
+      retryAfterUs: 10_000,
     });
     desk.nowUs += 10_000;
     expect(desk.ask(B, { id: 2, session: { epoch: 50, birth: 2 }, need: 1 })?.granted).toBe(1);
@@ -228,7 +249,10 @@ describe("a loan book", () => {
     const desk = new Desk({}, 1);
     desk.ask(A, { id: 1, need: 1 });
     expect(desk.ask(B, { id: 1, need: 1, owed: 5 })).toMatchObject({
-      ...{ status: "full", granted: 0, deniedCost: 1, session: NONE },
+      status: "full",
+      granted: 0,
+      deniedCost: 1,
+      session: NONE,
     });
     expect(desk.book.tally).toMatchObject({ rows: 1, full: 1 });
     expect(desk.charged).toBe(0);
@@ -278,7 +302,8 @@ describe("rows of a shard that is handed over", () => {
     expect(desk.report(A, grant, { id: 6, spent: 2, returned: 1, owed: 3, need: 4 })?.granted).toBe(14);
     expect(desk.report(A, grant, { id: 5, need: 10 })).toBeUndefined();
     expect(desk.report(A, grant, { id: 7, spent: 3, returned: 11, owed: 4, owedFrom: 3 })).toMatchObject({
-      ...{ granted: 14, session: grant?.session },
+      granted: 14,
+      session: grant?.session,
     });
     expect([desk.lent, desk.charged]).toEqual([0, 7]);
   });

@@ -198,8 +198,18 @@ it("is written and read with as many rows as it may have, and with no more", () 
 
 it("keeps amounts in order and refuses claims that cannot be", () => {
   const row = {
-    ...{ policy: "p", high: 1, low: 2, id: 1, session: { epoch: 1, birth: 1 }, spent: 0, returned: 0 },
-    ...{ owed: 0, owedFrom: 0, least: 1, need: 1, want: 1 },
+    policy: "p",
+    high: 1,
+    low: 2,
+    id: 1,
+    session: { epoch: 1, birth: 1 },
+    spent: 0,
+    returned: 0,
+    owed: 0,
+    owedFrom: 0,
+    least: 1,
+    need: 1,
+    want: 1,
   };
   const read = (wrong: object): unknown =>
     decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...row, ...wrong }] }));

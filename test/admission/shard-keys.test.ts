@@ -95,6 +95,24 @@ describe("ShardKeys", () => {
     expect(keys.dirtyKeys).toBe(0);
   });
 
+  it("passes on that a key was forgotten", () => {
+    const line = "name: a, dimension: key, algorithm: sliding-log, limit: 5, window: 1d";
+    const [giver, taker] = [shardOf(line), shardOf(line)];
+    giver.startTracking();
+    for (const key of [3, 4]) giver.limiter(0).charge(key, key, 5, now);
+    adoptAll(taker, pagesOf(giver));
+    expect([giver.limiter(0).forget(3, 3), giver.limiter(0).forget(9, 9)]).toEqual([true, false]);
+    const page = new StatePageWriter();
+    expect(giver.writeDirtyPage(page)).toBe(true);
+    adoptAll(taker, [page.finish()]);
+    const verdict = new Verdict();
+    const left = [3, 4].map((key) => {
+      taker.limiter(0).evaluate(key, key, 0, now, verdict);
+      return verdict.remaining;
+    });
+    expect(left).toEqual([5, 0]);
+  });
+
   it("leaves a dirty key out that is gone", () => {
     const keys = shardOf("name: a, dimension: key, algorithm: gcra, limit: 5, window: 1s");
     keys.startTracking();

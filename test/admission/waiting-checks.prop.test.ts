@@ -43,8 +43,13 @@ const stories: fc.Arbitrary<Story> = fc.record({
 /** Policies whose windows do not end within a story: what was charged stays charged, to the unit. */
 function policiesOf({ limits }: Story) {
   const policies = limits.map((limit, index): Policy => ({
-    ...{ name: `p${index}`, dimension: index === 0 ? "user" : "org", match: {}, onFailure: "deny" },
-    ...{ algorithm: "fixed-window", limit, windowUs: micros(366 * 86_400 * US_PER_S) },
+    name: `p${index}`,
+    dimension: index === 0 ? "user" : "org",
+    match: {},
+    onFailure: "deny",
+    algorithm: "fixed-window",
+    limit,
+    windowUs: micros(366 * 86_400 * US_PER_S),
   }));
   return compilePolicies({ policies, plans: new Map() });
 }

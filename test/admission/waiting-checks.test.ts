@@ -15,8 +15,13 @@ const [ORG, EVERYBODY] = [
 const POLICIES = compilePolicies({
   plans: new Map(),
   policies: (["user", "org", "global"] as const).map((dimension) => ({
-    ...{ name: dimension, dimension, match: {}, onFailure: "deny", algorithm: "gcra" },
-    ...{ limit: 1_000, windowUs: micros(US_PER_S) },
+    name: dimension,
+    dimension,
+    match: {},
+    onFailure: "deny",
+    algorithm: "gcra",
+    limit: 1_000,
+    windowUs: micros(US_PER_S),
   })),
 });
 
@@ -66,9 +71,20 @@ class Desk {
       for (const { policy, high, low, id } of rows) {
         if (policy !== POLICIES.policies[policyIndex]?.name) continue;
         const row: GrantRow = {
-          ...{ policy, high, low, id, session: { epoch: 1, birth: 1 }, status: "granted", granted: 0 },
-          ...{ limit: 9, remaining: 0, deniedCost: 0, retryAfterUs: 0, resetAfterUs: 0, delayUs: 0 },
-          ...{ validUs: Infinity },
+          policy,
+          high,
+          low,
+          id,
+          session: { epoch: 1, birth: 1 },
+          status: "granted",
+          granted: 0,
+          limit: 9,
+          remaining: 0,
+          deniedCost: 0,
+          retryAfterUs: 0,
+          resetAfterUs: 0,
+          delayUs: 0,
+          validUs: Infinity,
           ...wish,
         };
         this.balances.answer({ shard, holder, rows: [row] }, this.now);

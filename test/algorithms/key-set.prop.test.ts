@@ -38,6 +38,22 @@ it("is a set that is read in hash order from any place, while it grows", () => {
   );
 });
 
+it("is read whole at any moment of its growth", () => {
+  const set = new KeySet();
+  for (let key = 0; key < 3_000; key += 1) {
+    set.add(Math.imul(key, 0x9e3779b1), key);
+    if (key % 23 !== 0) continue;
+    let read = 0;
+    let last = -1;
+    for (let place = set.nextFrom(0); place >= 0; place = set.nextFrom(place + 1)) {
+      expect(place).toBeGreaterThan(last);
+      last = place;
+      read += 1;
+    }
+    expect(read).toBe(set.size);
+  }
+});
+
 it("takes every key, though the memory budget is spent, and gives all of it back", () => {
   const budget = new MemoryBudget(100);
   const set = new KeySet(budget);

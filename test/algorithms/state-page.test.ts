@@ -242,6 +242,23 @@ describe("adopting", () => {
     },
   );
 
+  it.each(ALGORITHMS)("lets a single key that finds no room lose nothing of its debt (%s)", (algorithm) => {
+    const params: AlgorithmParams = { ...FIXED, algorithm };
+    const fullUs = START_US + 5 * US_PER_S;
+    for (const agoS of [0, 0.01, 4, 5.5, 6.99]) {
+      const giver = newLimiter(params);
+      giver.charge(3_000_000_000, 5, 7, micros(fullUs - agoS * US_PER_S));
+      const taker = new KeyedLimiter(createAlgorithm(params), { keysMax: 1 });
+      taker.charge(9, 9, 10, micros(fullUs));
+      adoptAll(taker, pagesOf(giver, params), fullUs);
+      for (let s = 0; s <= 25; s += 1 / 8) {
+        const nowUs = fullUs + s * US_PER_S;
+        const there = peeked(giver, { high: 3_000_000_000, low: 5 }, nowUs).remaining;
+        expect(peeked(taker, { high: 1, low: 0 }, nowUs).remaining).toBeLessThanOrEqual(there);
+      }
+    }
+  });
+
   it("gives a key the place of a neighbour that loses less than it would", () => {
     const giver = newLimiter(FIXED);
     giver.charge(50, 5, 8, micros(START_US));

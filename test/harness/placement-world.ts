@@ -165,8 +165,9 @@ export class PlacementWorld {
 
   /** At most one valid owner a shard, and its epoch above that of any before. */
   check(): void {
+    const valid = [...this.processes].filter((process) => process.isValid());
     for (let shard = 0; shard < this.options.shards; shard += 1) {
-      const owners = this.owners(shard);
+      const owners = valid.filter(({ placement }) => placement.isOpen(shard));
       if (owners.length > 1) this.fail(`shard ${shard} is owned by ${owners.map((one) => one.name).join()}`);
       const [owner] = owners;
       if (owner === undefined) continue;

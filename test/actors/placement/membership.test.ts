@@ -123,7 +123,8 @@ describe("declaring others dead", () => {
 
   it("claims nothing of a holder before its death is stored", () => {
     const one = besideOwner();
-    one.step({ kind: "handoff-ended", shard: 0, outcome: "aborted", revision: 0 });
+    // Ours by the table, as b is leaving.
+    one.member("b", 7, "leaving");
     one.passRenewing(WAIT_MS - 50);
     one.take();
     one.pass(50);

@@ -1,0 +1,126 @@
+/**
+ * The shards of this process: which of them it decides, their keys, and what of those the journal must know.
+ *
+ *      newKeys ─▶ (filled) ─▶ open ─▶ decided here ─▶ freeze ─▶ on its way out ─▶ close
+ *                                          ▲────── thaw ──────┘
+ */
+import type { MemoryBudget } from "../algorithms/memory-budget.ts";
+import type { Micros } from "../core/units.ts";
+import { JournalledKeys, type HeldUnits } from "./journalled-keys.ts";
+import type { PolicySet } from "./policy-set.ts";
+import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
+
+export class ShardTable {
+  readonly shards: number;
+  readonly #budget: MemoryBudget;
+  #policies: PolicySet;
+  /** By shard; undefined where the home is another process. */
+  readonly #keys: (ShardKeys | undefined)[];
+  /** Keys of shards that are here and not decided. */
+  readonly #frozen: (ShardKeys | undefined)[];
+  /** By shard; undefined where nothing is journalled. */
+  readonly #journals: (JournalledKeys | undefined)[];
+  #sweepNext = 0;
+
+  constructor(shards: number, policies: PolicySet, budget: MemoryBudget) {
+    this.shards = shards;
+    this.#policies = policies;
+    this.#budget = budget;
+    this.#keys = Array.from({ length: shards }, () => undefined);
+    this.#frozen = Array.from({ length: shards }, () => undefined);
+    this.#journals = Array.from({ length: shards }, () => undefined);
+  }
+
+  /** Keys for a shard, to be filled before it is opened. */
+  newKeys(shard: number): ShardKeys {
+    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
+  }
+
+  /**
+   * From now on the shard's keys are decided here.
+   *
+   * @param lent units lent of a key, which the journal must know as charged; absent when no journal is kept
+   */
+  open(shard: number, keys: ShardKeys, lent?: HeldUnits): void {
+    this.#keys[shard] = keys;
+    if (lent === undefined) return;
+    const stagger = shard / this.shards;
+    this.#journals[shard] = new JournalledKeys(keys, this.#policies, { stagger, budget: this.#budget, lent });
+  }
+
+  /** Decides nothing of a shard any more, while its keys are on their way to another process. */
+  freeze(shard: number): void {
+    this.#frozen[shard] ??= this.#keys[shard];
+    this.#keys[shard] = undefined;
+  }
+
+  /** Goes on where `freeze` stopped. */
+  thaw(shard: number): void {
+    this.#keys[shard] ??= this.#frozen[shard];
+    this.#frozen[shard] = undefined;
+  }
+
+  /** Lets go of a shard and forgets its keys. */
+  close(shard: number): void {
+    this.keys(shard)?.clear();
+    this.#keys[shard] = undefined;
+    this.#frozen[shard] = undefined;
+    this.#journals[shard]?.dispose();
+    this.#journals[shard] = undefined;
+  }
+
+  isOpen(shard: number): boolean {
+    return this.#keys[shard] !== undefined;
+  }
+
+  /** Keys of a shard that is decided here, under the policies in force. */
+  decided(shard: number, nowUs: Micros): ShardKeys | undefined {
+    const keys = this.#keys[shard];
+    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+    return keys;
+  }
+
+  /** Also of a frozen shard; undefined when it is not here. */
+  keys(shard: number): ShardKeys | undefined {
+    return this.#keys[shard] ?? this.#frozen[shard];
+  }
+
+  /** What of a shard the journal must know; undefined when it keeps none. */
+  journal(shard: number): JournalledKeys | undefined {
+    return this.#journals[shard];
+  }
+
+  /** The same for whoever writes pages: under the policies in force. */
+  journalToWrite(shard: number, nowUs: Micros): JournalledKeys | undefined {
+    const keys = this.#journals[shard] === undefined ? undefined : this.keys(shard);
+    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+    return this.#journals[shard];
+  }
+
+  /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
+  adopt(policies: PolicySet): void {
+    this.#policies = policies;
+    for (const journal of this.#journals) journal?.adopt(policies);
+  }
+
+  /** Drops some idle keys of the next shard in turn. */
+  sweep(nowUs: Micros): void {
+    this.#sweepNext = (this.#sweepNext + 1) % this.shards;
+    this.decided(this.#sweepNext, nowUs)?.sweep(nowUs);
+    this.#journals[this.#sweepNext]?.sweep(nowUs);
+  }
+
+  /** @param shard one that is open */
+  usage(shard: number): ShardUsage {
+    return (this.#keys[shard] as ShardKeys).usage();
+  }
+
+  /** Keys held for one policy over all open shards. */
+  keysOfPolicy(index: number): number {
+    let sum = 0;
+    for (const keys of this.#keys) {
+      if (keys?.revision === this.#policies.revision) sum += keys.keysOf(index);
+    }
+    return sum;
+  }
+}
