@@ -21,3 +21,9 @@ export function parseDuration(written: unknown): Micros | undefined {
   const unitUs = UNIT_US.get(unit ?? "");
   return unitUs === undefined ? undefined : micros(Number(digits) * unitUs);
 }
+
+/** The same the other way, in the largest unit that leaves a whole number: 90s, not 1.5m. */
+export function formatDuration(us: number): string {
+  const fitting = [...UNIT_US].toReversed().find(([, unitUs]) => us % unitUs === 0);
+  return fitting === undefined ? `${us}us` : `${us / fitting[1]}${fitting[0]}`;
+}

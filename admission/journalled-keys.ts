@@ -141,6 +141,11 @@ export class JournalledKeys {
     for (const heavy of this.#heavy) heavy?.acked();
   }
 
+  /** What was taken and not acked is due again. */
+  lost(): void {
+    for (const heavy of this.#heavy) heavy?.lost();
+  }
+
   /** The journal has been lost: every key that it may have known is due. */
   invalidate(): void {
     for (const [index, heavy] of this.#heavy.entries()) {

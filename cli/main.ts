@@ -9,6 +9,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["check", async () => (await import("./check.ts")).check],
   ["replay", async () => (await import("./replay.ts")).replay],
   ["scale", async () => (await import("./scale.ts")).scale],
+  ["explain", async () => (await import("./explain.ts")).explain],
   ["shards", async () => (await import("./shards.ts")).shards],
   ["observe", async () => (await import("./observe.ts")).observe],
   ["limited", async () => (await import("./limited.ts")).limited],

@@ -23,9 +23,14 @@ const RETRY_MS = 250;
 /** Shards of a dead process are claimed one after the other, within milliseconds. */
 const GATHER_MS = 5;
 
+export interface JournalKeys extends JournalSource {
+  /** What was taken and not acked is due again. */
+  lost(): void;
+}
+
 export interface JournalHost {
   /** What the shard's keys give to the journal; undefined while the shard is not open. */
-  keys(shard: number): JournalSource | undefined;
+  keys(shard: number): JournalKeys | undefined;
   /** Longest horizon of any policy in force. */
   horizonMaxUs(): number;
   /** State of a shard that is to be opened. */
@@ -220,6 +225,8 @@ export class ShardJournals {
   }
 
   #start(shard: number, epoch: number, isServing: boolean, start: Start): void {
+    // Whatever a journal before had under way will not be heard of here.
+    this.#host.keys(shard)?.lost();
     const journal = new ShardJournal(shard, epoch, this.#sourceOf(shard));
     this.#running.set(shard, { epoch, journal, isServing });
     this.#step(shard, journal, { kind: "open", ...start });

@@ -29,7 +29,7 @@ import type { Network, VirtualTime } from "./loan-network.ts";
 export const LEASE_TTL_US = 2_000_000;
 const RENEW_US = 500_000;
 /** TTL and what observers wait on top of it. */
-export const TAKE_OVER_US = 2_050_000;
+const TAKE_OVER_US = 2_050_000;
 
 export interface Spend {
   readonly atUs: number;

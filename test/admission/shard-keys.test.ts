@@ -113,6 +113,26 @@ describe("ShardKeys", () => {
     expect(left).toEqual([5, 0]);
   });
 
+  it("starts a walk again that other policies have overtaken", () => {
+    const [a, b] = ["a", "b"].map(
+      (name) => `name: ${name}, dimension: key, algorithm: gcra, limit: 5, window: 1d`,
+    );
+    const keys = shardOf(a!, b!);
+    for (const index of [0, 1]) keys.limiter(index).charge(7 + index, 8, 1, now);
+    const page = new StatePageWriter();
+    const walk = keys.newWalk();
+    keys.writePage(walk, page);
+    keys.adopt(compilePolicies(policiesOf(b!, a!), 2), now);
+    const policies: string[] = [];
+    const reader = new StatePageReader();
+    while (!walk.isDone) {
+      keys.writePage(walk, page);
+      reader.open(page.finish());
+      policies.push(reader.policy);
+    }
+    expect(policies).toEqual(["b", "a"]);
+  });
+
   it("leaves a dirty key out that is gone", () => {
     const keys = shardOf("name: a, dimension: key, algorithm: gcra, limit: 5, window: 1s");
     keys.startTracking();

@@ -119,6 +119,7 @@ describe.each(ALGORITHMS)("%s", (name) => {
       const quarterUs = staleAfterUs === Infinity ? params.windowUs : staleAfterUs / 4;
       const fromUs = START_US + 600;
       limiter.setArrears({ units: 10, atUs: micros(fromUs) });
+      limiter.charge(1, 1, 2, micros(fromUs));
       // The one key there is survives every sweep, so that nobody asks what keys never seen owe.
       for (let quarter = 1; quarter <= quarters; quarter += 1) {
         const dueUs = fromUs + Math.ceil(quarter * quarterUs);

@@ -271,6 +271,19 @@ describe("adopting", () => {
     expect(peeked(taker, { high: 20, low: 2 }, START_US).remaining).toBe(1);
   });
 
+  it("puts nobody out for a key that loses less by sharing", () => {
+    const giver = newLimiter(FIXED);
+    giver.charge(50, 5, 2, micros(START_US));
+    const taker = new KeyedLimiter(createAlgorithm(FIXED), { keysMax: 2 });
+    taker.charge(10, 1, 5, micros(START_US));
+    taker.charge(20, 2, 9, micros(START_US));
+    adoptAll(taker, pagesOf(giver, FIXED), START_US);
+    expect(taker).toMatchObject({ keys: 3, evictedLive: 0, overflowed: 1 });
+    expect([10, 20].map((high, i) => peeked(taker, { high, low: i + 1 }, START_US).remaining)).toEqual([
+      5, 1,
+    ]);
+  });
+
   it("goes on sharing a bucket that came along", () => {
     const keysMax = 4;
     const giver = new KeyedLimiter(createAlgorithm(FIXED), { keysMax });
