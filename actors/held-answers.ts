@@ -7,7 +7,7 @@
  *
  * Only keys that are spent fast come here, a few milliseconds each.
  */
-import type { JournalHold } from "../admission/admission.ts";
+import type { JournalHold } from "../admission/journalled-keys.ts";
 import { ParlError } from "../core/errors.ts";
 import type { Micros } from "../core/units.ts";
 

@@ -17,6 +17,7 @@ import { JournalStore } from "./journal/journal-store.ts";
 import { connectNats } from "./nats-host.ts";
 import type { MemberFacts } from "./observation.ts";
 import { LeaseStore } from "./placement/lease-store.ts";
+import { LEASE_TTL_DEFAULT_US } from "./placement/process-lease.ts";
 import { RegionMember } from "./region-member.ts";
 import { RegionObserver } from "./region-observer.ts";
 import { ShardActor } from "./shard-actor.ts";
@@ -28,6 +29,8 @@ const TICK_MS = 10;
 /** How long the last goodbye waits for the server. */
 const GOODBYE_MS = 2_000;
 const INCARNATION_MAX = 2 ** 47;
+/** An answer that takes longer than from one renewal to the next comes too late for it. */
+const RENEWALS_PER_LEASE = 4;
 
 export interface ActorProcessOptions {
   readonly region: string;
@@ -112,7 +115,9 @@ class RunningActor implements ActorProcess {
     this.member = options.member ?? `${region}-${randomBytes(4).toString("hex")}`;
     this.closed = connection.closed();
     const onTrouble = (error: unknown): void => this.#say(`lease store: ${String(error)}`);
-    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble });
+    const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS } = options;
+    const timeoutMs = leaseTtlMs / RENEWALS_PER_LEASE;
+    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble, timeoutMs });
     this.#life = this.#takePart();
     const membersExpected = (): number => this.#life.membersAlive;
     this.#observer = new RegionObserver(connection, membersExpected);

@@ -215,7 +215,7 @@ export class RegionMember {
     const host = this.#ensureHost();
     host.unsubscribe(shard);
     host.whenQuiet(shard, () => {
-      host.actor.freeze(shard);
+      host.actor.owned.freeze(shard);
       this.#journals.close(shard);
     });
   }
@@ -232,14 +232,17 @@ export class RegionMember {
     this.#courier?.handoffs.unfenced(this.#options.clock.monotonicUs());
   }
 
+  /** Another incarnation begins, with nothing of this one: not even the secret need be the same. */
   #lost(): void {
     const { clock, placement, say } = this.#options;
     say(`${placement.id} was declared dead and starts over`);
     this.#courier?.handoffs.lost(clock.monotonicUs());
     this.#courier?.close();
     this.#courier = undefined;
-    for (let shard = 0; shard < placement.shards; shard += 1) this.#drop(shard);
-    if (this.#host !== undefined) this.#courier = this.#newCourier(this.#host);
+    this.#journals.dropAll();
+    this.#host?.cut();
+    this.#host = undefined;
+    this.#membersCounted = 0;
   }
 
   #ask(shard: number, { member, incarnation }: Holder): void {
@@ -269,7 +272,7 @@ export class RegionMember {
       host,
       leases,
       draw: placement.newIncarnation,
-      epochOf: (shard) => (this.#placement.isOpen(shard) ? this.#placement.epochOf(shard) : undefined),
+      epochOf: (shard) => this.#placement.givableEpoch(shard),
       adopted: (shard, epoch) => void this.#journals.resume(shard, epoch),
       released: (shard) => this.#drop(shard),
       giving: (shard) => this.#step({ kind: "give-started", shard }),
@@ -289,6 +292,8 @@ export class RegionMember {
       this.#drop(shard);
     } else if (outcome === "aborted") {
       this.#step({ kind: "give-aborted", shard });
+      // The bucket may have been lost meanwhile, and the shard with it.
+      if (!this.#placement.isOpen(shard)) this.#drop(shard);
     }
   }
 

@@ -14,29 +14,17 @@
  * Bad input is answered with a typed error and charges nothing.
  */
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
-import { AnsweredIds, type Answer } from "../admission/answered-ids.ts";
-import { takeoverUnits } from "../admission/durability.ts";
-import type { HeldUnits } from "../admission/journalled-keys.ts";
+import type { JournalHold } from "../admission/journalled-keys.ts";
+import type { Answer } from "../admission/answered-ids.ts";
 import { Lending } from "../admission/lending.ts";
-import {
-  decodeBorrow,
-  decodeGrant,
-  decodeRecall,
-  encodeBorrow,
-  encodeGrant,
-  encodeRecall,
-  type Holder,
-} from "../admission/loan-messages.ts";
+import type { Holder } from "../admission/loan-messages.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
-import type { ShardKeys } from "../admission/shard-keys.ts";
-import { StatePageReader } from "../algorithms/state-page.ts";
-import { DIMENSIONS, type Tier } from "../core/decision.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
 import { invalidToken, isIdToken } from "../core/id.ts";
 import { itemsAtMost } from "../core/packed-request.ts";
-import { encodeJson, errorBody, jsonMillis, parseJsonRequest, type JsonDecision } from "../core/wire-json.ts";
-import { micros, millisCeil, type Micros } from "../core/units.ts";
+import { encodeJson, errorBody, parseJsonRequest } from "../core/wire-json.ts";
+import { micros, type Micros } from "../core/units.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Actor, Outbox } from "./actor.ts";
 import { DecisionDesk, type Asking, type OpenShard } from "./decision-desk.ts";
@@ -44,22 +32,19 @@ import { DecisionTally } from "./decision-tally.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { resetKey } from "./key-reset.ts";
+import { jsonAnswer } from "./json-answer.ts";
+import { LoanDesk } from "./loan-desk.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
+import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
-import type {
-  Inquiry,
-  KeyRequest,
-  Message,
-  PackedFrame,
-  ShardEvent,
-  ShardOpened,
-  LoanMessage,
-} from "./shard-event.ts";
-import { borrowSubject, loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
+import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, LoanMessage } from "./shard-event.ts";
+import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
 
 /** After so long a shard that was moving has arrived. */
 const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
+/** How a held grant is addressed; no subject has a space. */
+const GRANT_TO = "grant ";
 /** Shards swept per tick; with ticks of 10 ms every shard is visited each 160 ms. */
 const SWEEPS_PER_TICK = 4;
 
@@ -80,17 +65,14 @@ export interface ShardActorOptions {
 }
 
 export class ShardActor implements Actor<ShardEvent> {
+  /** The shards of this process; also what it takes to hand one over. */
+  readonly owned: OwnedShards;
   readonly #options: ShardActorOptions;
   readonly #desk: DecisionDesk;
   readonly #frames: PackedFrames;
   readonly #lending: Lending;
+  readonly #loans: LoanDesk;
   readonly #waiting: WaitingRequests;
-  /** By shard; undefined where it is not ours. */
-  readonly #open: (OpenShard | undefined)[];
-  /** Shards on their way to another process: not to be decided here any more, and not yet there. */
-  readonly #frozen = new Map<number, OpenShard>();
-  /** Keys of shards that are about to become ours. */
-  readonly #staged = new Map<number, ShardKeys>();
   readonly #held = new HeldAnswers();
   /** Of the step under way. */
   #nowUs: Micros = micros(0);
@@ -102,20 +84,22 @@ export class ShardActor implements Actor<ShardEvent> {
     const { self: holder, startedUs: nowUs } = options;
     this.#lending = new Lending({ holder, home: admission, policies, nowUs });
     admission.lending = this.#lending;
+    this.#loans = new LoanDesk(this.#lending);
     this.#desk = new DecisionDesk(admission, new DecisionTally(policies));
     this.#frames = new PackedFrames(this.#desk);
-    this.#waiting = new WaitingRequests(this.#desk, this.#lending, (shard) => this.#open[shard]);
-    this.#open = Array.from({ length: options.shards }, () => undefined);
+    this.owned = new OwnedShards(admission, this.#lending);
+    this.#waiting = new WaitingRequests(this.#desk, this.#lending, (shard) => this.owned.open[shard]);
   }
 
   step(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
     this.#nowUs = nowUs;
     const decided = this.#handle(event, nowUs, outbox);
-    this.#sendLoans(nowUs, outbox);
+    this.#loans.send(nowUs, outbox);
     return decided;
   }
 
   #handle(event: ShardEvent, nowUs: Micros, outbox: Outbox): number {
+    if ("replyTo" in event) return this.#message(event, nowUs, outbox);
     switch (event.kind) {
       case "tick":
         this.#tick(nowUs, outbox);
@@ -127,13 +111,13 @@ export class ShardActor implements Actor<ShardEvent> {
         this.#adopt(event.document, nowUs);
         return 0;
       case "shard-page":
-        this.#adoptPage(event.shard, event.page);
+        this.owned.adoptPage(event.shard, event.page);
         return 0;
       case "shard-takeover":
-        this.#stagedKeys(event.shard).recover(event.atUs, (policy) => takeoverUnits(policy, event.times));
+        this.owned.takeOver(event.shard, event.atUs, event.times);
         return 0;
       case "shard-opened":
-        this.#openShard(event, nowUs);
+        this.owned.admit(event, nowUs);
         return 0;
       case "shard-closed":
         this.#closeShard(event.shard, nowUs);
@@ -147,8 +131,6 @@ export class ShardActor implements Actor<ShardEvent> {
       case "lease-lapsed":
         this.#lending.balances.lapse();
         return 0;
-      default:
-        return this.#message(event, nowUs, outbox);
     }
   }
 
@@ -169,33 +151,9 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#desk.admission;
   }
 
-  /** From now on the shard is treated as if it were elsewhere, until `thaw` or the end of its stay. */
-  freeze(shard: number): void {
-    this.#desk.admission.table.freeze(shard);
-    const open = this.#open[shard];
-    if (open !== undefined) this.#frozen.set(shard, open);
-    this.#open[shard] = undefined;
-  }
-
-  thaw(shard: number): void {
-    this.#desk.admission.table.thaw(shard);
-    this.#open[shard] ??= this.#frozen.get(shard);
-    this.#frozen.delete(shard);
-  }
-
   /** Answers decided at a shard that wait for its journal. */
   heldFor(shard: number): number {
     return this.#held.countOf(shard);
-  }
-
-  /** What is lent of a shard's keys, for its next owner. */
-  loans(shard: number): Uint8Array {
-    return this.#lending.book.exportShard(shard);
-  }
-
-  /** What was answered under idempotency ids, for the shard's next owner. */
-  answeredIds(shard: number): Uint8Array {
-    return (this.#open[shard] ?? this.#frozen.get(shard))?.answered.save() ?? EMPTY;
   }
 
   lane(event: ShardEvent): string {
@@ -204,7 +162,7 @@ export class ShardActor implements Actor<ShardEvent> {
 
   #message(event: Message, nowUs: Micros, outbox: Outbox): number {
     // Its owner has a copy: all who subscribe to a shard get all of its messages.
-    if (event.via >= 0 && this.#open[event.via] === undefined) return 0;
+    if (event.via >= 0 && this.owned.open[event.via] === undefined) return 0;
     const before = this.#desk.sequence;
     let answer: Uint8Array | undefined;
     try {
@@ -214,6 +172,7 @@ export class ShardActor implements Actor<ShardEvent> {
       answer = this.#error(error);
     }
     if (answer !== undefined) this.#reply(this.#desk.admission.home, event.replyTo, answer, nowUs, outbox);
+    this.#desk.admission.holds.length = 0;
     return this.#desk.sequence - before;
   }
 
@@ -228,58 +187,36 @@ export class ShardActor implements Actor<ShardEvent> {
   }
 
   #tick(nowUs: Micros, outbox: Outbox): void {
-    const { book, balances } = this.#lending;
     for (let i = 0; i < SWEEPS_PER_TICK; i += 1) this.#desk.admission.table.sweep(nowUs);
-    book.tick(nowUs, nowUs);
-    balances.tick(nowUs);
+    this.#loans.tick(nowUs);
+    // Forfeited units are nobody's answer.
+    this.#desk.admission.holds.length = 0;
     this.#waiting.step(nowUs);
     this.#releaseHeld(nowUs, outbox);
   }
 
-  /** What a home has to hear of its keys, and holders of theirs. */
-  #sendLoans(nowUs: Micros, outbox: Outbox): void {
-    const { book, balances } = this.#lending;
-    for (const frame of balances.takeMessages(nowUs)) {
-      outbox.send(borrowSubject(frame.shard), encodeBorrow(frame), "");
-    }
-    for (const frame of book.takeRecalls(nowUs)) {
-      outbox.send(loanSubject(frame.holder.member, "recall"), encodeRecall(frame), "");
-    }
-  }
-
-  #loanMessage({ kind, via, payload }: LoanMessage, nowUs: Micros, outbox: Outbox): void {
-    const { balances } = this.#lending;
-    switch (kind) {
-      case "borrow":
-        this.#lend(via, payload, nowUs, outbox);
-        return;
-      case "grant":
-        balances.answer(decodeGrant(payload), nowUs);
-        this.#waiting.step(nowUs);
-        return;
-      case "recall":
-        balances.recall(decodeRecall(payload), nowUs);
-        return;
-    }
-  }
-
-  /** Lends to another process; what the journal must know first goes out when it does. */
-  #lend(shard: number, payload: Uint8Array, nowUs: Micros, outbox: Outbox): void {
-    const { epoch } = this.#open[shard] as OpenShard;
+  /** Lends to another process, once the journal knows what that process told of its spending. */
+  #lend({ via, payload }: LoanMessage, nowUs: Micros, outbox: Outbox): void {
+    const { epoch } = this.owned.open[via] as OpenShard;
     const { leaseLeftUs = () => Infinity } = this.#options;
     const moment = { nowUs, monotonicUs: nowUs, epoch, leaseLeftUs: leaseLeftUs() };
-    const frame = decodeBorrow(payload);
-    const grants = this.#lending.book.borrow({ ...frame, shard }, moment);
-    if (grants.rows.length > 0) {
-      outbox.send(loanSubject(frame.holder.member, "grant"), encodeGrant(grants), "");
-    }
+    const grant = this.#loans.lend(via, payload, moment);
+    if (grant === undefined) return;
+    const { holds } = this.#desk.admission;
+    if (holds.length === 0) outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
+    else this.#held.add(via, `${GRANT_TO}${grant.member}`, grant.payload, [...holds], nowUs);
   }
 
   #releaseHeld(nowUs: Micros, outbox: Outbox): void {
     this.#held.release(
       nowUs,
-      (to, payload) => outbox.reply(to, payload),
-      (to, error) => outbox.reply(to, this.#error(error)),
+      (to, payload) => {
+        if (to.startsWith(GRANT_TO))
+          outbox.send(loanSubject(to.slice(GRANT_TO.length), "grant"), payload, "");
+        else outbox.reply(to, payload);
+      },
+      // A grant is asked for again.
+      (to, error) => !to.startsWith(GRANT_TO) && outbox.reply(to, this.#error(error)),
     );
   }
 
@@ -295,9 +232,12 @@ export class ShardActor implements Actor<ShardEvent> {
       case "forget":
         return encodeJson(resetKey(event, this.#desk.admission, nowUs));
       case "borrow":
+        this.#lend(event, nowUs, outbox);
+        return undefined;
       case "grant":
       case "recall":
-        this.#loanMessage(event, nowUs, outbox);
+        this.#loans.hear(event, nowUs);
+        this.#waiting.step(nowUs);
         return undefined;
       case "misdirected":
         throw misdirected(event.subject);
@@ -320,50 +260,10 @@ export class ShardActor implements Actor<ShardEvent> {
     this.#frames.adopt();
   }
 
-  #openShard(event: ShardOpened, nowUs: Micros): void {
-    const { admission } = this.#desk;
-    const { shard, epoch, isJournalled, isRecovered, answeredIds, loans } = event;
-    const { book, balances } = this.#lending;
-    const known = this.#open[shard];
-    if (known !== undefined) {
-      // Ours before and still: only the token is new.
-      known.epoch = epoch;
-      return;
-    }
-    const lent: HeldUnits = (index, high, low) => book.lentOf(index, high, low);
-    admission.table.open(shard, this.#stagedKeys(shard), isJournalled ? lent : undefined);
-    this.#staged.delete(shard);
-    if (isRecovered === true) admission.table.journalToWrite(shard, nowUs)?.recovered(nowUs);
-    if (loans !== undefined && loans.length > 0) book.importShard(shard, loans, nowUs, nowUs);
-    // What was borrowed of it goes back where it came from: here.
-    balances.retire(shard);
-    const answered = new AnsweredIds();
-    if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);
-    this.#open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered };
-  }
-
-  #adoptPage(shard: number, bytes: Uint8Array): void {
-    const page = new StatePageReader();
-    page.open(bytes);
-    // At the page's own time: what was charged then has drained since.
-    this.#stagedKeys(shard).adoptPage(page, micros(0));
-  }
-
-  #stagedKeys(shard: number): ShardKeys {
-    const staged = this.#staged.get(shard) ?? this.#desk.admission.table.newKeys(shard);
-    this.#staged.set(shard, staged);
-    return staged;
-  }
-
   #closeShard(shard: number, nowUs: Micros): void {
     this.#waiting.settle(nowUs, shard);
-    this.#lending.book.dropShard(shard);
-    this.#staged.get(shard)?.clear();
-    this.#staged.delete(shard);
-    this.#open[shard] = undefined;
-    this.#frozen.delete(shard);
     this.#held.drop(shard);
-    this.#desk.admission.table.close(shard);
+    this.owned.dismiss(shard);
   }
 
   #inquiry(event: Inquiry, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
@@ -373,7 +273,7 @@ export class ShardActor implements Actor<ShardEvent> {
     switch (event.what) {
       case "member":
         return encodeJson(
-          observeMember({ region, member, shards }, admission, this.#desk.tally, this.#open, facts()),
+          observeMember({ region, member, shards }, admission, this.#desk.tally, this.owned.open, facts()),
         );
       case "limited":
         return encodeJson(this.#desk.limited.report(nowUs));
@@ -381,7 +281,7 @@ export class ShardActor implements Actor<ShardEvent> {
         return encodeJson(observePolicy(region, admission, event.name));
       case "shard": {
         const shard = shardNumber(event.name, shards);
-        const open = this.#open[shard];
+        const open = this.owned.open[shard];
         if (open === undefined) {
           outbox.send(shardStateSubject(shard), EMPTY, event.replyTo);
           return undefined;
@@ -398,7 +298,7 @@ export class ShardActor implements Actor<ShardEvent> {
     const request = parseJsonRequest(event.payload, event.key);
     const { admission } = this.#desk;
     admission.describe(tenant, request.user, request.key);
-    const home = this.#open[admission.home];
+    const home = this.owned.open[admission.home];
     if (home === undefined) {
       if (event.isForwarded) throw notOwner(admission.home);
       const subject = hopSubject(admission.home, event.verb, tenant, event.key);
@@ -412,63 +312,35 @@ export class ShardActor implements Actor<ShardEvent> {
     home.decided += 1;
     const asking: Asking = { verb: event.verb, tenant, request };
     const answer = this.#desk.decideOnce(home, asking, nowUs);
-    if (answer !== undefined) return this.#jsonAnswer(asking, answer);
+    if (answer !== undefined) return jsonAnswer(this.#options.region, asking, answer);
     const shard = admission.home;
     const later = (given: Answer | ParlError): void => {
-      const words = given instanceof ParlError ? this.#error(given) : this.#jsonAnswer(asking, given);
+      const words =
+        given instanceof ParlError ? this.#error(given) : jsonAnswer(this.#options.region, asking, given);
       this.#reply(shard, event.replyTo, words, this.#nowUs, outbox);
     };
     this.#waiting.wait({ asking, shard, answer: later }, admission.keysLooked(), nowUs);
     return undefined;
   }
 
-  #jsonAnswer({ verb, request }: Asking, answer: Answer): Uint8Array {
-    return encodeJson(
-      verb === "report"
-        ? { charged: request.cost, ...this.#jsonState(answer) }
-        : this.#jsonDecision(answer, request.tier),
-    );
-  }
-
   #frame(event: PackedFrame, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     if (!isIdToken(event.tenant)) throw invalidToken("tenant", event.tenant);
     const shard = shardNumber(String(event.shard), this.#options.shards);
-    const home = this.#open[shard];
+    const home = this.owned.open[shard];
     if (home !== undefined) {
-      const late = (reply: Uint8Array): void => this.#reply(shard, event.replyTo, reply, this.#nowUs, outbox);
-      return this.#frames.answer(event, home, nowUs, { waiting: this.#waiting, late });
+      const { holds } = this.#desk.admission;
+      // Of the checks that are decided now, for a reply that goes out later.
+      let early: JournalHold[] = [];
+      const late = (reply: Uint8Array): void => {
+        holds.push(...early);
+        this.#reply(shard, event.replyTo, reply, this.#nowUs, outbox);
+      };
+      const reply = this.#frames.answer(event, home, nowUs, { waiting: this.#waiting, late });
+      if (reply === undefined) early = holds.splice(0);
+      return reply;
     }
     outbox.send(packSubject(shard, event.tenant), event.payload, event.replyTo);
     return undefined;
-  }
-
-  #jsonDecision(answer: Answer, tier: Tier): JsonDecision {
-    const { verdict } = answer;
-    return {
-      allowed: verdict.outcome === "allowed",
-      outcome: verdict.outcome,
-      ...this.#jsonState(answer),
-      retryAfterMs: jsonMillis(verdict.retryAfterUs),
-      ...(verdict.delayUs > 0 ? { delayMs: millisCeil(verdict.delayUs) } : {}),
-      tier,
-      overshootMaxPct: 0,
-    };
-  }
-
-  #jsonState({
-    verdict,
-    policy,
-    dimension,
-  }: Answer): Pick<JsonDecision, "remaining" | "limit" | "resetAfterMs" | "policy" | "dimension" | "region"> {
-    const isLimited = policy !== null;
-    return {
-      remaining: isLimited ? verdict.remaining : null,
-      limit: isLimited ? verdict.limit : null,
-      resetAfterMs: millisCeil(verdict.resetAfterUs),
-      policy,
-      dimension: DIMENSIONS[dimension] ?? null,
-      region: this.#options.region,
-    };
   }
 }
 

@@ -90,15 +90,15 @@ export class ShardCourier {
       freeze: (shard, transfer) => {
         host.whenQuiet(shard, () => {
           // Other shards' checks and the public subjects must not charge it either.
-          host.actor.freeze(shard);
-          const answeredIds = host.actor.answeredIds(shard);
-          const closing = { nowUs: clock.wallUs(), loans: host.actor.loans(shard), answeredIds };
+          host.actor.owned.freeze(shard);
+          const answeredIds = host.actor.owned.answeredIds(shard);
+          const closing = { nowUs: clock.wallUs(), loans: host.actor.owned.loans(shard), answeredIds };
           this.handoffs.frozen(transfer, closing, clock.monotonicUs());
         });
       },
       unfreeze: (shard) => {
         host.forget(shard);
-        host.actor.thaw(shard);
+        host.actor.owned.thaw(shard);
       },
       casOwner: (shard, transfer, to, expectedEpoch) =>
         void this.#casOwner(shard, transfer, to, expectedEpoch),

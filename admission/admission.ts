@@ -15,19 +15,18 @@
  * straight from its bytes. Nothing is allocated per decision.
  */
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
-import { DIMENSIONS, Verdict } from "../core/decision.ts";
+import { Verdict } from "../core/decision.ts";
 import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
 import { IdentityHash } from "../core/half-sip-hash.ts";
 import type { Micros } from "../core/units.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
-import type { HeavyKeys } from "./heavy-keys.ts";
+import type { JournalHold } from "./journalled-keys.ts";
 import type { Balance } from "./balance.ts";
 import type { Standing } from "./balances.ts";
 import { judgeBeside, unitsBeside } from "./held-units.ts";
 import type { Lending } from "./lending.ts";
 import type { LoanHome } from "./loan-book.ts";
 import type { LoanKey } from "./loan.ts";
-import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardTable } from "./shard-table.ts";
 import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
@@ -38,12 +37,6 @@ const TENANT_VIEWS_MAX = 4_096;
 export interface ClusterSecret {
   readonly high: number;
   readonly low: number;
-}
-
-/** A charge whose answer waits until the journal has come to a position. */
-export interface JournalHold {
-  readonly heavyKeys: HeavyKeys;
-  readonly position: number;
 }
 
 export interface AdmissionOptions {
@@ -198,7 +191,7 @@ export class Admission implements LoanHome {
   /** Charges usage that already happened to every matching policy; leaves a peek in the verdict. */
   report(cost: number, nowUs: Micros): void {
     this.evaluate(0, nowUs);
-    for (let i = 0; cost > 0 && i < this.#lookedCount; i += 1) {
+    for (let i = 0; i < this.#lookedCount; i += 1) {
       // Charged whatever is left: then nobody can tell how much is in use.
       const left = (this.#lookedLeft[i] as number) - cost;
       this.#lookedLeft[i] = left > 0 ? left : -Infinity;
@@ -215,15 +208,13 @@ export class Admission implements LoanHome {
     }
   }
 
-  /** The keys of the check described and last evaluated, by where their homes are: for one that is to wait. */
+  /** The keys of the check last evaluated, by where their homes are: for one that is to wait. */
   keysLooked(): { locals: LoanKey[]; remotes: LoanKey[] } {
-    const keys = { locals: [] as LoanKey[], remotes: [] as LoanKey[] };
-    for (let i = 0; i < this.#lookedCount; i += 1) {
-      const key = this.#keyLooked(i);
-      if (this.#looked[i] === undefined) keys.remotes.push(key);
-      else keys.locals.push(key);
-    }
-    return keys;
+    const places = Array.from({ length: this.#lookedCount }, (_, i) => i);
+    const [locals, remotes] = [true, false].map((isHere) =>
+      places.filter((i) => (this.#looked[i] !== undefined) === isHere).map((i) => this.#keyLooked(i)),
+    ) as [LoanKey[], LoanKey[]];
+    return { locals, remotes };
   }
 
   /** The limiter of an open shard, for the loan book. */
@@ -236,7 +227,9 @@ export class Admission implements LoanHome {
     const limiter = this.limiterOf(shard, policyIndex, nowUs);
     if (limiter === undefined) return;
     limiter.charge(high, low, units, nowUs);
-    this.table.journal(shard)?.charged(policyIndex, high, low, units, Infinity, nowUs);
+    const heavyKeys = this.table.journal(shard)?.heavyKeys(policyIndex);
+    const position = heavyKeys?.charged(high, low, units, Infinity, nowUs) ?? 0;
+    if (heavyKeys !== undefined && position > 0) this.holds.push({ heavyKeys, position });
   }
 
   /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
@@ -279,7 +272,7 @@ export class Admission implements LoanHome {
       const limiter = keys.limiter(index);
       const held = this.lending === undefined ? 0 : this.lending.heldOf(index, high, low);
       if (held === 0) limiter.evaluate(high, low, cost, nowUs, this.#one);
-      else this.#evaluateBeside(held, limiter, index, cost, nowUs);
+      else this.#evaluateBeside(held, limiter, i, cost, nowUs);
       this.#looked[place] = limiter;
     } else if (this.lending !== undefined) {
       const { balances } = this.lending;
@@ -293,15 +286,15 @@ export class Admission implements LoanHome {
     return true;
   }
 
-  /** Evaluates a key of which some units are lent or spoken for. */
-  #evaluateBeside(held: number, limiter: KeyedLimiter, index: number, cost: number, nowUs: Micros): void {
-    const dimension = (this.#policies.policies[index] as Policy).dimension;
-    const place = DIMENSIONS.indexOf(dimension);
+  /** Evaluates the view's i-th policy, of whose key some units are lent or spoken for. */
+  #evaluateBeside(held: number, limiter: KeyedLimiter, i: number, cost: number, nowUs: Micros): void {
+    const dimension = this.#view.dimensions[i] as number;
     const { capacity } = limiter.algorithm;
-    const [high, low] = [this.#high[place] as number, this.#low[place] as number];
+    const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
     limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#one);
     judgeBeside(held, cost, capacity, this.#one);
-    if (this.#one.outcome === "denied") this.lending?.book.wantRecall(index, high, low);
+    if (this.#one.outcome !== "denied") return;
+    this.lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
   }
 
   /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */
@@ -315,13 +308,12 @@ export class Admission implements LoanHome {
     const place = this.#lookedPlace[i] as number;
     const dimension = this.#view.dimensions[place] as number;
     const journal = this.table.journal(this.#homes[dimension] as number);
-    if (journal === undefined) return;
-    const policyIndex = this.#view.policyIndices[place] as number;
-    if (!journal.isTold(policyIndex)) return;
-    const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number);
+    const heavyKeys = journal?.heavyKeys(this.#view.policyIndices[place] as number);
+    if (heavyKeys === undefined) return;
+    const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number) - limiter.usedByUnseen();
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
-    const position = journal.charged(policyIndex, high, low, cost, used, nowUs);
-    if (position > 0) this.holds.push({ heavyKeys: journal.heavyKeys(policyIndex), position });
+    const position = heavyKeys.charged(high, low, cost, used, nowUs);
+    if (position > 0) this.holds.push({ heavyKeys, position });
   }
 
   #chargeElsewhere(i: number, cost: number, nowUs: Micros, isOwed: boolean): void {

@@ -5,6 +5,9 @@
  *      H > 10 s   spend that is not journalled stays ≤ u per key; a successor charges every key u more
  *                 than the journal says.                                       u = max(1, ⌈capacity / 20⌉)
  *
+ * Of a key that may be lent to other processes, half of u is for what is lent: what they spend of it is
+ * reported later, and the journal knows it only then.
+ *
  * Either way nothing is admitted twice; the price is at most u (or one H) of needless denials per key and
  * crash. A policy may choose the other side: `onCrash: fresh` starts every key empty and may admit one
  * capacity more per crash.
@@ -13,6 +16,7 @@
  * twentieth of the limit would be more than a key can ever hold.
  */
 import type { AlgorithmName, AlgorithmParams } from "../algorithms/algorithm.ts";
+import type { Dimension } from "../core/decision.ts";
 import { micros, US_PER_MS, US_PER_S, type Micros } from "../core/units.ts";
 
 /** What the first decisions after a crash may rest on. */
@@ -20,6 +24,8 @@ export const ON_CRASH = ["bounded", "fresh"] as const;
 export type OnCrash = (typeof ON_CRASH)[number];
 
 export interface DurablePolicy extends AlgorithmParams {
+  /** Keys of any but the finest dimension may be lent to other processes. */
+  readonly dimension?: Dimension;
   /** `bounded` when absent. */
   readonly onCrash?: OnCrash;
 }
@@ -33,9 +39,11 @@ const BUCKETS: ReadonlySet<AlgorithmName> = new Set(["token-bucket", "leaky-buck
 
 export interface CrashBudget {
   readonly isJournalled: boolean;
-  /** u: most units of a key whose answers went out and whose spend the journal does not know; else Infinity. */
+  /** Most units of a key whose answers went out and whose spend the journal does not know; else Infinity. */
   readonly unjournalledMax: number;
-  /** Charged to every key, seen or not, by a successor that trusts the journal. */
+  /** Most units of a key lent to other processes, which the journal is never told of; else Infinity. */
+  readonly lentMax: number;
+  /** u, the sum of both. Charged to every key, seen or not, by a successor that trusts the journal. */
   readonly unitsAtTakeover: number;
 }
 
@@ -54,14 +62,16 @@ export function horizonUs(policy: AlgorithmParams): Micros {
 
 export function crashBudget(policy: DurablePolicy): CrashBudget {
   const capacity = capacityOf(policy);
-  if (policy.onCrash === "fresh") {
-    return { isJournalled: false, unjournalledMax: Infinity, unitsAtTakeover: 0 };
+  const isFresh = policy.onCrash === "fresh";
+  if (isFresh || horizonUs(policy) <= UNJOURNALLED_HORIZON_MAX_US) {
+    const unitsAtTakeover = isFresh ? 0 : capacity;
+    return { isJournalled: false, unjournalledMax: Infinity, lentMax: Infinity, unitsAtTakeover };
   }
-  if (horizonUs(policy) <= UNJOURNALLED_HORIZON_MAX_US) {
-    return { isJournalled: false, unjournalledMax: Infinity, unitsAtTakeover: capacity };
-  }
-  const u = Math.max(1, Math.ceil(capacity / CRASHES_TO_EXHAUST));
-  return { isJournalled: true, unjournalledMax: u, unitsAtTakeover: u };
+  const share = Math.ceil(capacity / CRASHES_TO_EXHAUST);
+  const isLent = policy.dimension !== undefined && policy.dimension !== "user";
+  const u = Math.max(isLent ? 2 : 1, share);
+  const lentMax = isLent ? Math.floor(u / 2) : 0;
+  return { isJournalled: true, unjournalledMax: u - lentMax, lentMax, unitsAtTakeover: u };
 }
 
 /**
@@ -79,11 +89,12 @@ export function describeCrash(policy: DurablePolicy): string {
   if (capacity === 0) return "a crash changes nothing: everything is denied";
   if (policy.onCrash === "fresh")
     return `onCrash: fresh: each crash may admit up to ${capacity} more per key`;
-  const { isJournalled, unjournalledMax } = crashBudget(policy);
+  const { isJournalled, unitsAtTakeover } = crashBudget(policy);
   if (!isJournalled) return `after a crash every key starts exhausted, for up to ${shown(horizonUs(policy))}`;
-  const percent = Math.round((1_000 * unjournalledMax) / capacity) / 10;
-  const units = unjournalledMax === 1 ? "unit" : "units";
-  return `a crash costs each key at most ${unjournalledMax} ${units} (${percent} % of ${capacity}), and admits nothing twice`;
+  const u = Math.min(capacity, unitsAtTakeover);
+  const percent = Math.round((1_000 * u) / capacity) / 10;
+  const units = u === 1 ? "unit" : "units";
+  return `a crash costs each key at most ${u} ${units} (${percent} % of ${capacity}), and admits nothing twice`;
 }
 
 function shown(us: number): string {

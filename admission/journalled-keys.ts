@@ -2,8 +2,8 @@
  * What of a shard's keys the journal must know: for each policy with a long horizon the keys that are heavy
  * (heavy-keys.ts), and the pages that carry them.
  *
- *      decision ─▶ charged() ─▶ 0: answer now
- *                       └─────▶ a position: answer once `heavyKeys(…).journalled` has come there
+ *      decision ─▶ heavyKeys(policy).charged ─▶ 0: answer now
+ *                                        └─────▶ a position: answer once `journalled` has come there
  *      journal  ─▶ takeDue ─▶ pages ─▶ (written) ─▶ acked
  *
  * The keys themselves stay in ShardKeys; a page is written from there, as they stand at that moment.
@@ -24,15 +24,16 @@ const HORIZONS_IDLE = 2;
 /** Looked at per sweep call and policy. */
 const SWEEP_SLOTS = 128;
 
-/** Units of a key that count as charged though they are not. */
-export type HeldUnits = (policyIndex: number, high: number, low: number) => number;
+/** A charge whose answer waits until the journal has come to a position. */
+export interface JournalHold {
+  readonly heavyKeys: HeavyKeys;
+  readonly position: number;
+}
 
 export interface JournalledKeysOptions {
   /** 0 … 1, this shard's place in the growth cycle of all shards. */
   readonly stagger: number;
   readonly budget: MemoryBudget;
-  /** Lent to other processes, who may have spent them: the journal is told that they were. */
-  readonly lent: HeldUnits;
 }
 
 export class JournalledKeys {
@@ -52,22 +53,9 @@ export class JournalledKeys {
     this.#heavy = policies.policies.map((policy) => this.#heavyOf(policy));
   }
 
-  /** Whether charges under this policy are to be told. */
-  isTold(policyIndex: number): boolean {
-    return this.#heavy[policyIndex] !== undefined;
-  }
-
-  /**
-   * Counts a charge. @param used units in use after it, Infinity when nobody can tell
-   * @returns 0 when the answer may go out at once, else the position that must be journalled before
-   */
-  charged(policyIndex: number, high: number, low: number, cost: number, used: number, nowUs: Micros): number {
-    return this.#heavy[policyIndex]?.charged(high, low, cost, used, nowUs) ?? 0;
-  }
-
-  /** What a position of `charged` is compared with. */
-  heavyKeys(policyIndex: number): HeavyKeys {
-    return this.#heavy[policyIndex] as HeavyKeys;
+  /** Who is told of charges under a policy; undefined when nothing of it is journalled. */
+  heavyKeys(policyIndex: number): HeavyKeys | undefined {
+    return this.#heavy[policyIndex];
   }
 
   /** The journal knows every key as it stands: after a recovery. Cost: a pass over the journalled policies. */
@@ -129,8 +117,7 @@ export class JournalledKeys {
       if (heavy?.isDue !== true || left <= 0) continue;
       const page = new StatePageWriter({ bytes: left });
       this.#keys.beginPage(index, page);
-      const limiter = this.#keys.limiter(index);
-      heavy.take((high, low) => limiter.writeKey(high, low, page, this.#options.lent(index, high, low)));
+      heavy.take((high, low) => this.#keys.limiter(index).writeKey(high, low, page));
       left -= page.bytes;
       if (page.count > 0) pages.push(page.finish());
     }

@@ -45,15 +45,21 @@ export class Lender {
     this.#pending = pending;
   }
 
-  /** Lends what a message asks for, as far as it fits, and notes the amount in the row. */
-  lend(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, nowUs: Micros): void {
+  /**
+   * Lends what a message asks for, as far as it fits, and notes the amount in the row.
+   *
+   * @param lentMax of the key, to all holders together
+   */
+  lend(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, lentMax: number, nowUs: Micros): void {
     this.#evaluate(row.loan, limiter, 0, nowUs);
     const { remaining: free, limit } = this.#verdict;
     const { capacity, name } = limiter.algorithm;
     const isExact = isLentExactly(name, limit, capacity, this.members);
     const share = isExact ? 0 : Math.floor(free / (2 * this.members));
     const amount = Math.max(Math.min(asked.need, free), Math.min(asked.want, share));
-    row.lastAmount = asked.least <= free ? amount : 0;
+    // A single check that costs more than may ever be lent is lent alone.
+    const roof = Math.max(lentMax - row.loan.lent, row.loan.lent === 0 ? asked.least : 0);
+    row.lastAmount = asked.least <= Math.min(free, roof) ? Math.min(amount, roof) : 0;
     row.grant(row.lastAmount);
   }
 

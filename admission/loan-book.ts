@@ -20,6 +20,7 @@
  */
 import { micros, type Micros } from "../core/units.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import { crashBudget } from "./durability.ts";
 import { DueList } from "./due-list.ts";
 import { KeyMap } from "./key-map.ts";
 import { Lender, unlent } from "./lender.ts";
@@ -37,6 +38,7 @@ import {
 import { readLoanRows, writeLoanRows, type LoanRowRecord } from "./loan-rows.ts";
 import type { PendingCharges } from "./pending-charges.ts";
 import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
+import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
 
 /** Rows held; beyond that nothing more is lent. Some 600 bytes each. */
@@ -292,7 +294,8 @@ export class LoanBook {
     }
     this.#charge(loan, row.joinOwed(asked), moment.nowUs);
     row.lastId = asked.id;
-    this.#lender.lend(row, asked, limiter, moment.nowUs);
+    const policy = this.#policies.policies[loan.policyIndex] as Policy;
+    this.#lender.lend(row, asked, limiter, crashBudget(policy).lentMax, moment.nowUs);
     this.tally.granted += row.lastAmount;
     if (row.lent > 0) this.#schedule(row);
   }

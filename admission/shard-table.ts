@@ -6,7 +6,7 @@
  */
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
-import { JournalledKeys, type HeldUnits } from "./journalled-keys.ts";
+import { JournalledKeys } from "./journalled-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
@@ -39,13 +39,13 @@ export class ShardTable {
   /**
    * From now on the shard's keys are decided here.
    *
-   * @param lent units lent of a key, which the journal must know as charged; absent when no journal is kept
+   * @param isJournalled whether `journal` is to be kept of them
    */
-  open(shard: number, keys: ShardKeys, lent?: HeldUnits): void {
+  open(shard: number, keys: ShardKeys, isJournalled = false): void {
     this.#keys[shard] = keys;
-    if (lent === undefined) return;
+    if (!isJournalled) return;
     const stagger = shard / this.shards;
-    this.#journals[shard] = new JournalledKeys(keys, this.#policies, { stagger, budget: this.#budget, lent });
+    this.#journals[shard] = new JournalledKeys(keys, this.#policies, { stagger, budget: this.#budget });
   }
 
   /** Decides nothing of a shard any more, while its keys are on their way to another process. */

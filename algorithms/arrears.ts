@@ -11,8 +11,10 @@
  * It is a slot like any other: drains, is retuned, must be looked at before its times can be misread, travels
  * in pages. After a second crash it is charged again, on top of what is left of the first.
  */
+import { Verdict } from "../core/decision.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm } from "./algorithm.ts";
+import { copyKey } from "./key-copy.ts";
 import type { StatePageReader } from "./state-page.ts";
 
 /** Usage that is charged to whoever may have caused it. */
@@ -23,49 +25,58 @@ export interface Arrears {
 }
 
 export class ArrearsSlot {
-  /** The state of a key never seen, as a slot at 0 without identity. */
-  readonly words: Uint32Array;
-  #chargedUs: number;
+  #words: Uint32Array | undefined;
+  #chargedUs = 0;
+  readonly #verdict = new Verdict();
 
-  /** Of a key that owes nothing yet. */
-  constructor(algorithm: Algorithm, nowUs: Micros) {
-    this.words = new Uint32Array(2 + algorithm.stateWords);
-    this.#chargedUs = nowUs;
-    algorithm.open(this.words, 0, nowUs);
+  /** The state of a key never seen, as a slot at 0 without identity; undefined when it owes nothing (any more). */
+  at(algorithm: Algorithm, nowUs: Micros): Uint32Array | undefined {
+    if (this.#words !== undefined && algorithm.isIdle(this.#words, 0, nowUs)) this.drop(algorithm);
+    return this.#words;
   }
 
-  charge(algorithm: Algorithm, { units, atUs }: Arrears): void {
+  /** Units in use by a key never seen. */
+  used(algorithm: Algorithm, nowUs: Micros): number {
+    const owed = this.at(algorithm, nowUs);
+    if (owed === undefined) return 0;
+    algorithm.evaluate(owed, 0, 0, nowUs, this.#verdict);
+    return algorithm.capacity - this.#verdict.remaining;
+  }
+
+  charge(algorithm: Algorithm, { units, atUs }: Arrears, nowUs: Micros): void {
+    if (units <= 0 || nowUs - atUs >= algorithm.staleAfterUs / 2) return;
+    const words = this.at(algorithm, nowUs) ?? this.#open(algorithm, atUs);
     // The state's time never decreases.
     this.#chargedUs = Math.max(this.#chargedUs, atUs);
-    algorithm.charge(this.words, 0, units, micros(this.#chargedUs));
+    algorithm.charge(words, 0, units, micros(this.#chargedUs));
   }
 
   /** Takes over the slot of another process. */
   load(algorithm: Algorithm, page: StatePageReader): void {
-    this.#chargedUs = Math.max(this.#chargedUs, page.nowUs);
-    algorithm.release(this.words, 0);
-    page.load(algorithm, this.words, 0);
+    this.drop(algorithm);
+    page.load(algorithm, this.#open(algorithm, page.nowUs), 0);
   }
 
-  /** Writes a copy into the slot of a new key. */
-  copyTo(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): void {
-    const { log } = algorithm;
-    if (log === undefined) {
-      copyState(this.words, words, at);
-      return;
-    }
-    algorithm.open(words, at, nowUs);
-    const events = log.select(this.words, 0, nowUs);
-    for (let index = 0; index < events; index += 1) {
-      // Appending points the log at the new key.
-      log.select(this.words, 0, nowUs);
-      log.append(words, at, micros(log.timeUs(index)), log.cost(index));
-    }
+  /** Writes a copy into the slot of a new key. @returns whether there is anything to copy */
+  copyTo(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
+    const owed = this.at(algorithm, nowUs);
+    if (owed !== undefined) copyKey(algorithm, owed, words, at, nowUs);
+    return owed !== undefined;
   }
-}
 
-/** Copies the state words of the slot at the start of `from`, its identity excepted. */
-export function copyState(from: Uint32Array, words: Uint32Array, at: number): void {
-  words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | ((from[1] as number) & 0xffff);
-  for (let word = 2; word < from.length; word += 1) words[at + word] = from[word] as number;
+  retune(algorithm: Algorithm, previous: Algorithm, nowUs: Micros): void {
+    if (this.#words !== undefined) algorithm.retune(this.#words, 0, previous, nowUs);
+  }
+
+  drop(algorithm: Algorithm): void {
+    if (this.#words !== undefined) algorithm.release(this.#words, 0);
+    this.#words = undefined;
+  }
+
+  #open(algorithm: Algorithm, nowUs: Micros): Uint32Array {
+    this.#words = new Uint32Array(2 + algorithm.stateWords);
+    this.#chargedUs = nowUs;
+    algorithm.open(this.#words, 0, nowUs);
+    return this.#words;
+  }
 }

@@ -18,7 +18,8 @@
 import type { Verdict } from "../core/decision.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
-import { ArrearsSlot, copyState, type Arrears } from "./arrears.ts";
+import { ArrearsSlot, type Arrears } from "./arrears.ts";
+import { moveKey } from "./key-copy.ts";
 import { isOverflow, KeyRoom, OVERFLOW } from "./key-room.ts";
 import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
@@ -35,35 +36,33 @@ export interface KeyedLimiterOptions extends Omit<KeyTableOptions, "stateWords">
 }
 
 export class KeyedLimiter implements Reaper {
-  /** Checks and reports of new keys that went to the shared overflow bucket. */
-  overflowed = 0;
-
+  // What every decision reads comes first: that keeps it in few cache lines.
   #algorithm: Algorithm;
   readonly #table: KeyTable;
-  readonly #room: KeyRoom;
-  /** Where a key that is not in the table is evaluated. */
-  readonly #fresh: Uint32Array;
-  readonly #budget: MemoryBudget | undefined;
-  /** What the algorithm holds outside the table, as booked in the budget. */
-  #outsideBytes = 0;
-
   /**
    * Running maximum of the caller's time. Null until the constructor has run: a field that has held anything
    * but numbers keeps the caller's boxed number as it is, one that has not would box it anew for every call.
    */
   #nowUs: Micros = null as unknown as Micros;
-  /** When the sweep must have gone round. */
-  #sweepDueUs = 0;
-
   // What the last evaluate looked at.
   #high = 0;
   #low = 0;
   #at = -1;
-
-  #touched: KeyListener | undefined;
   /** Whether a commit has to book memory or tell somebody; most have not. */
   #hasAftermath: boolean;
-  #arrears: ArrearsSlot | undefined;
+  /** When the sweep must have gone round. */
+  #sweepDueUs = 0;
+
+  /** Checks and reports of new keys that went to the shared overflow bucket. */
+  overflowed = 0;
+  readonly #room: KeyRoom;
+  /** Where a key that is not in the table is evaluated. */
+  readonly #fresh: Uint32Array;
+  readonly #arrears = new ArrearsSlot();
+  readonly #budget: MemoryBudget | undefined;
+  /** What the algorithm holds outside the table, as booked in the budget. */
+  #outsideBytes = 0;
+  #touched: KeyListener | undefined;
   /** Whether the shared bucket may be in the table though nothing has overflowed here. */
   #hasAdoptedOverflow = false;
 
@@ -116,7 +115,10 @@ export class KeyedLimiter implements Reaper {
   /** Charges `cost` to the key of the last evaluate. */
   commit(cost: number): void {
     if (cost === 0) return;
-    if (this.#at < 0) this.#at = this.#open();
+    if (this.#at < 0) {
+      this.#commitNew(cost);
+      return;
+    }
     this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
     if (this.#hasAftermath) this.#followUp();
   }
@@ -154,7 +156,7 @@ export class KeyedLimiter implements Reaper {
     if (nowUs > this.#nowUs) this.#advance(nowUs);
     const previous = this.#algorithm;
     this.#table.forEach((words, at) => algorithm.retune(words, at, previous, this.#nowUs));
-    if (this.#arrears !== undefined) algorithm.retune(this.#arrears.words, 0, previous, this.#nowUs);
+    this.#arrears.retune(algorithm, previous, this.#nowUs);
     this.#algorithm = algorithm;
     // Not later than it was due: retuning touches no key whose state it leaves alone.
     this.#sweepDueUs = Math.min(this.#sweepDueUs, this.#nowUs + algorithm.staleAfterUs / SWEEPS_PER_STALE);
@@ -173,8 +175,8 @@ export class KeyedLimiter implements Reaper {
    */
   beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams): void {
     page.begin(policy, params, this.#algorithm);
-    const arrears = this.#arrearsNow();
-    if (arrears !== undefined) page.add(this.#algorithm, arrears.words, 0, this.#nowUs);
+    const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
+    if (owed !== undefined) page.add(this.#algorithm, owed, 0, this.#nowUs);
   }
 
   /**
@@ -199,22 +201,13 @@ export class KeyedLimiter implements Reaper {
   }
 
   /**
-   * Adds one key to a page that was begun here, as it stands; nothing when there is nothing to tell of it.
+   * Adds one key to a page that was begun here, as it stands; nothing when the key is not in the table.
    *
-   * @param units to be taken as charged now on top: lent to others, who may have spent them
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter, units = 0): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter): boolean {
     const at = this.#table.find(high, low);
-    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs, units);
-    if (units === 0) return true;
-    const slot = new Uint32Array(2 + this.#algorithm.stateWords);
-    slot[0] = high === 0 ? 1 : high;
-    slot[1] = low << 16;
-    this.#start(slot, 0);
-    const isAdded = page.add(this.#algorithm, slot, 0, this.#nowUs, units);
-    this.release(slot, 0);
-    return isAdded;
+    return at < 0 || page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
   }
 
   /**
@@ -231,10 +224,8 @@ export class KeyedLimiter implements Reaper {
     let adopted = 0;
     page.rewind();
     while (page.next()) {
-      if (page.high === 0) {
-        this.#arrears ??= new ArrearsSlot(this.#algorithm, page.nowUs);
-        this.#arrears.load(this.#algorithm, page);
-      } else if (this.#adoptKey(page)) adopted += 1;
+      if (page.high === 0) this.#arrears.load(this.#algorithm, page);
+      else if (this.#adoptKey(page)) adopted += 1;
     }
     this.#bookOutside(this.#algorithm.outsideBytes());
     return adopted;
@@ -258,23 +249,25 @@ export class KeyedLimiter implements Reaper {
    * already. Ends by itself when everything has drained.
    */
   setArrears(arrears: Arrears): void {
-    const { units, atUs } = arrears;
-    if (atUs > this.#nowUs) this.#advance(atUs);
-    if (units <= 0 || this.#nowUs - atUs >= this.#algorithm.staleAfterUs / 2) return;
-    this.#arrears = this.#arrearsNow() ?? new ArrearsSlot(this.#algorithm, atUs);
-    this.#arrears.charge(this.#algorithm, arrears);
+    if (arrears.atUs > this.#nowUs) this.#advance(arrears.atUs);
+    this.#arrears.charge(this.#algorithm, arrears, this.#nowUs);
     this.#bookOutside(this.#algorithm.outsideBytes());
+  }
+
+  /** Units that a key never seen has used. */
+  usedByUnseen(): number {
+    return this.#arrears.used(this.#algorithm, this.#nowUs);
   }
 
   /** Forgets every key, and what keys never seen owe. */
   clear(): void {
-    this.#dropArrears();
+    this.#arrears.drop(this.#algorithm);
     this.#table.clear();
   }
 
   /** Gives all memory back; the limiter must not be used any more. */
   dispose(): void {
-    this.#dropArrears();
+    this.#arrears.drop(this.#algorithm);
     this.#table.dispose();
     this.#bookOutside(0);
   }
@@ -294,7 +287,7 @@ export class KeyedLimiter implements Reaper {
     if (this.#sweepDueUs === 0 || elapsedUs >= this.#algorithm.staleAfterUs / 2) {
       // Nothing was touched for longer than any debt lasts.
       if (this.#table.count > 0) this.#table.clear();
-      this.#dropArrears();
+      this.#arrears.drop(this.#algorithm);
     } else {
       // The round under way has left some keys behind when they were fresh; the next one meets all.
       for (let rounds = 0; rounds < 2; rounds += 1) while (!this.#table.sweep(Infinity));
@@ -316,7 +309,7 @@ export class KeyedLimiter implements Reaper {
 
   #scheduleSweep(): void {
     // Looked at in every round like any key, or its times would be misread one day.
-    this.#arrearsNow();
+    this.#arrears.at(this.#algorithm, this.#nowUs);
     this.#sweepDueUs = this.#nowUs + this.#algorithm.staleAfterUs / SWEEPS_PER_STALE;
   }
 
@@ -329,9 +322,16 @@ export class KeyedLimiter implements Reaper {
       this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
       return;
     }
-    const arrears = this.#arrearsNow();
-    if (arrears === undefined) this.#algorithm.open(this.#fresh, 0, this.#nowUs);
-    this.#algorithm.evaluate(arrears?.words ?? this.#fresh, 0, cost, this.#nowUs, verdict);
+    const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
+    if (owed === undefined) this.#algorithm.open(this.#fresh, 0, this.#nowUs);
+    this.#algorithm.evaluate(owed ?? this.#fresh, 0, cost, this.#nowUs, verdict);
+  }
+
+  /** Apart from `commit`, so that compilers give their attention there to keys that are in the table. */
+  #commitNew(cost: number): void {
+    this.#at = this.#open();
+    this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
+    if (this.#hasAftermath) this.#followUp();
   }
 
   /** A slot for the key of the last evaluate: its own and fresh, or the shared one. */
@@ -356,20 +356,8 @@ export class KeyedLimiter implements Reaper {
 
   /** Writes the state of a key never seen. */
   #start(words: Uint32Array, at: number): void {
-    const arrears = this.#arrearsNow();
-    if (arrears === undefined) this.#algorithm.open(words, at, this.#nowUs);
-    else arrears.copyTo(this.#algorithm, words, at, this.#nowUs);
-  }
-
-  /** What keys never seen owe; undefined when that is nothing, or nothing any more. */
-  #arrearsNow(): ArrearsSlot | undefined {
-    if (this.#arrears !== undefined && this.isIdle(this.#arrears.words, 0)) this.#dropArrears();
-    return this.#arrears;
-  }
-
-  #dropArrears(): void {
-    if (this.#arrears !== undefined) this.release(this.#arrears.words, 0);
-    this.#arrears = undefined;
+    const hasCopied = this.#arrears.copyTo(this.#algorithm, words, at, this.#nowUs);
+    if (!hasCopied) this.#algorithm.open(words, at, this.#nowUs);
   }
 
   /** Whether the page's entry has a slot of its own now. */
@@ -396,7 +384,7 @@ export class KeyedLimiter implements Reaper {
       }
       if (at < 0) return this.#cover(this.#openOverflow(), incoming);
     }
-    copyState(incoming, this.#table.words, at);
+    moveKey(incoming, this.#table.words, at, this.#algorithm.stateWords);
     return true;
   }
 

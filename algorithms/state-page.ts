@@ -113,31 +113,27 @@ export class StatePageWriter {
    * Adds the slot at `words[at]` as it stands at `nowUs`, unless the page is full.
    *
    * @param algorithm the one that the page was begun for
-   * @param units to be taken as charged at `nowUs` on top of what the slot says
    * @returns whether it was added
    */
-  add(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros, units = 0): boolean {
+  add(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
     assert(algorithm === this.#algorithm, "a page is begun for the keys it is filled with");
     const { log, stateWords } = algorithm;
-    const events = (log === undefined ? 0 : log.select(words, at, nowUs)) + (units > 0 ? 1 : 0);
+    const events = log === undefined ? 0 : log.select(words, at, nowUs);
     const fixedBytes = IDENTITY_BYTES + WORD_BYTES * stateWords + (log === undefined ? 0 : WORD_BYTES);
     const eventsMax = Math.max(1, Math.floor((this.#entryBytesMax - fixedBytes) / EVENT_BYTES));
     // So many neighbours become one.
     const merged = Math.max(1, Math.ceil(events / eventsMax));
-    const bytes = fixedBytes + (log === undefined ? 0 : EVENT_BYTES * Math.ceil(events / merged));
+    const bytes = fixedBytes + EVENT_BYTES * Math.ceil(events / merged);
     if (this.#hasKey && this.#end + bytes > this.#bytesTarget) return false;
     this.#reserve(bytes);
-    const slot = units > 0 && log === undefined ? chargedCopy(algorithm, words, at, nowUs, units) : words;
-    const from = slot === words ? at : 0;
     const high = words[at] as number;
     if (high !== 0) this.#hasKey = true;
-    const tagAndState = slot[from + 1] as number;
+    const tagAndState = words[at + 1] as number;
     this.#u32(high);
     this.#u32(tagAndState);
     // Where a log keeps its events here is nothing to anybody else.
-    for (let i = 0; i < stateWords; i += 1) this.#u32(log === undefined ? (slot[from + 2 + i] as number) : 0);
-    if (log !== undefined)
-      this.#events(units > 0 ? withEvent(log, events, nowUs, units) : log, events, merged);
+    for (let i = 0; i < stateWords; i += 1) this.#u32(log === undefined ? (words[at + 2 + i] as number) : 0);
+    if (log !== undefined) this.#events(log, events, merged);
     this.#count += 1;
     if (nowUs > this.#nowUs) this.#nowUs = nowUs;
     const place = high * 2 ** 16 + (tagAndState >>> 16);
@@ -156,7 +152,7 @@ export class StatePageWriter {
     return this.#bytes.slice(0, this.#end);
   }
 
-  #events(log: Pick<EventLog, "timeUs" | "cost">, count: number, merged: number): void {
+  #events(log: EventLog, count: number, merged: number): void {
     this.#u32(Math.ceil(count / merged));
     for (let first = 0; first < count; first += merged) {
       const last = Math.min(first + merged, count) - 1;
@@ -180,33 +176,6 @@ export class StatePageWriter {
     this.#bytes = larger;
     this.#view = new DataView(larger.buffer);
   }
-}
-
-/** The slot as it would be after another charge. */
-function chargedCopy(
-  algorithm: Algorithm,
-  words: Uint32Array,
-  at: number,
-  nowUs: Micros,
-  units: number,
-): Uint32Array {
-  const slot = words.slice(at, at + 2 + algorithm.stateWords);
-  algorithm.charge(slot, 0, units, nowUs);
-  return slot;
-}
-
-/** A selected log with one more event at its end. @param events with that one */
-function withEvent(
-  log: EventLog,
-  events: number,
-  nowUs: Micros,
-  units: number,
-): Pick<EventLog, "timeUs" | "cost"> {
-  const isLast = (index: number): boolean => index === events - 1;
-  return {
-    timeUs: (index) => (isLast(index) ? nowUs : log.timeUs(index)),
-    cost: (index) => (isLast(index) ? units : log.cost(index)),
-  };
 }
 
 const NOTHING: DataView = new DataView(new ArrayBuffer(0));

@@ -1,4 +1,4 @@
-/** A region of one's own for a measurement: nats-server on a free port and one actor process, both children. */
+/** A region of one's own for a measurement: nats-server on a free port and actor processes, all children. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,8 +14,11 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 
 export interface RegionProcess extends AsyncDisposable {
   readonly url: string;
+  /** Starts one more actor process under a name of its own; resolves when it takes part. */
+  addActor(id: string): Promise<ChildProcess>;
 }
 
+/** Starts the server and one actor process, `a`. */
 export async function startRegion(): Promise<RegionProcess> {
   const url = `nats://127.0.0.1:${await freePort()}`;
   await using started = new AsyncDisposableStack();
@@ -25,10 +28,14 @@ export async function startRegion(): Promise<RegionProcess> {
   started.defer(() => rm(store, { recursive: true }));
   const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port, "-sd", store];
   await startChild(started, nats, server, /Server is ready/);
-  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml"), "--claim-at-once"];
-  await startChild(started, process.execPath, actor, / ready: /);
+  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
+  const actors = new AsyncDisposableStack();
+  started.use(actors);
+  const add = (id: string, ...flags: string[]): Promise<ChildProcess> =>
+    startChild(actors, process.execPath, [...actor, "--id", id, ...flags], / ready: /);
+  await add("a", "--claim-at-once");
   const running = started.move();
-  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { url, addActor: (id) => add(id), [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** Starts a child that ends with `owner`, and waits for the line that says it works. */
@@ -37,7 +44,7 @@ async function startChild(
   path: string,
   args: string[],
   ready: RegExp,
-): Promise<void> {
+): Promise<ChildProcess> {
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
   owner.defer(() => end(child));
   const words: string[] = [];
@@ -50,7 +57,7 @@ async function startChild(
   }
   child.once("error", (error) => words.push(error.message));
   child.once("close", () => isReady.resolve(false));
-  if (await isReady.promise) return;
+  if (await isReady.promise) return child;
   throw new ParlError("PARL_UNAVAILABLE", `${path} did not start: ${words.slice(-3).join(" / ")}`);
 }
 

@@ -49,7 +49,7 @@ export const shards: Command = {
     const watchMs = wholeNumber("watch-ms", flags["watch-ms"], 1, 60_000);
     const seen = await Promise.all(regions.map((region) => watched(region, watchMs, io.signal)));
     const lines = seen.flatMap((each) => each.lines);
-    const unowned = seen.reduce((sum, { census }) => sum + census.unowned, 0);
+    const unowned = seen.reduce((sum, each) => sum + each.unowned, 0);
     if (flags.json) io.stdout.write(`${JSON.stringify({ unowned, shards: lines })}\n`);
     else io.stdout.write(flags.each ? everyShard(lines) : everyMember(lines));
     if (unowned === 0) return EXIT_OK;
@@ -70,13 +70,13 @@ async function watched(
   region: RegionAddress,
   watchMs: number,
   signal: AbortSignal,
-): Promise<{ census: RegionObservation; lines: ShardLine[] }> {
+): Promise<{ unowned: number; lines: ShardLine[] }> {
   const nats = await connectRegion(region);
   try {
     const before = await census(nats, region.name);
     await passed(watchMs, undefined, { signal });
     const after = await census(nats, region.name);
-    return { census: after, lines: compared(before, after, watchMs) };
+    return { unowned: after.unowned, lines: compared(before, after, watchMs) };
   } finally {
     await nats.close();
   }

@@ -1,6 +1,7 @@
 /** Connects to one region's NATS servers, with the settings a caller on the hot path needs. */
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../core/errors.ts";
+import { natsIdentity } from "../core/nats-identity.ts";
 
 export interface RegionAddress {
   readonly name: string;
@@ -9,9 +10,10 @@ export interface RegionAddress {
 
 /** @throws ParlError PARL_UNAVAILABLE naming region and servers */
 export async function connectRegion({ name, servers }: RegionAddress): Promise<NatsConnection> {
+  const identity = natsIdentity(servers);
   try {
     return await connect({
-      servers: [...servers],
+      ...identity,
       name: "parl-client",
       // Stack traces of requests cost a third of the throughput.
       noAsyncTraces: true,
@@ -23,7 +25,7 @@ export async function connectRegion({ name, servers }: RegionAddress): Promise<N
       timeout: 2_000,
     });
   } catch (cause) {
-    const message = `region ${name} does not answer at ${servers.join(", ")}; is it running (npm start)?`;
+    const message = `region ${name} does not answer at ${identity.servers.join(", ")}; is it running (npm start)?`;
     throw new ParlError("PARL_UNAVAILABLE", message, { field: "regions", cause });
   }
 }

@@ -8,16 +8,18 @@
  * have charged it. When an answer is lost, whether it was charged is unknown; then the check is not repeated
  * elsewhere and `onFailure` decides.
  */
-import { TIERS } from "../core/decision.ts";
+import { natsIdentity } from "../core/nats-identity.ts";
+import { TIERS, type Tier } from "../core/decision.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
 import { fnv1aString } from "../core/fnv1a.ts";
-import { encodeId, ORG_TOKEN, plainIdHash } from "../core/id.ts";
-import { SHARDS_DEFAULT } from "../core/key.ts";
+import { encodeId, plainIdHash } from "../core/id.ts";
+import { finestToken, SHARDS_DEFAULT } from "../core/key.ts";
 import { COST_MAX, type FrameKind } from "../core/packed-request.ts";
+import type { AskedCheck, TenantLane } from "./asked-check.ts";
 import { blindResult, type CheckRequest, type CheckResult, type OnFailure } from "./check.ts";
 import { connectRegion, type RegionAddress } from "./connect-region.ts";
-import type { CheckEvents, PendingCheck, TenantLane } from "./pending-check.ts";
-import { RegionLink } from "./region-link.ts";
+import type { Cohort } from "./frame.ts";
+import { RegionLink, type CheckEvents } from "./region-link.ts";
 
 const DEADLINE_MS_DEFAULT = 500;
 /** Beyond this many unanswered checks more waiting helps nobody. */
@@ -66,6 +68,8 @@ export class ParlClient implements CheckEvents {
   readonly #deadlineMs: number;
   readonly #inFlightMax: number;
   readonly #shards: number;
+  /** Whether `onFailure` is to be shown the requests. */
+  readonly #isShown: boolean;
   #inFlight = 0;
   #isClosed = false;
   #tickMs = 0;
@@ -77,6 +81,7 @@ export class ParlClient implements CheckEvents {
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
     this.#inFlightMax = options.maxInFlight ?? IN_FLIGHT_MAX_DEFAULT;
     this.#shards = options.shards ?? SHARDS_DEFAULT;
+    this.#isShown = typeof options.onFailure === "function";
     this.#links = options.regions.map(() => undefined);
     this.#connecting = options.regions.map((_, position) => this.#connect(position));
     // Whoever awaits `connected` hears of a failure; a region that stays down is tried again by itself.
@@ -119,70 +124,98 @@ export class ParlClient implements CheckEvents {
     await Promise.all(this.#links.map(async (link) => link?.close()));
   }
 
-  decided(check: PendingCheck, result: CheckResult): void {
+  decided(): void {
     this.#inFlight -= 1;
-    check.resolve(result);
   }
 
-  failed(check: PendingCheck, error: ParlError): void {
+  failed(
+    link: RegionLink,
+    cohort: Cohort,
+    index: number,
+    error: ParlError,
+  ): CheckResult | Promise<CheckResult> {
     // A lost answer may have been charged; asking elsewhere could charge twice.
     const isUncharged = error.isRetryable() && error.code !== "PARL_DEADLINE_EXCEEDED";
-    if (isUncharged && !this.#isClosed && this.#send(check)) return;
+    if (isUncharged && !this.#isClosed) {
+      const check = { ...cohort.askedAt(index), moves: 0 };
+      const elsewhere = this.#send(check, this.#links.indexOf(link) + 1);
+      if (elsewhere !== undefined) return elsewhere;
+    }
     this.#inFlight -= 1;
+    return this.#undecided(error, cohort.tier, cohort.requestAt(index));
+  }
+
+  /** What the caller is told when no shard decided. @throws what the promise is rejected with */
+  #undecided(error: ParlError, tier: Tier, request: CheckRequest | undefined): CheckResult {
     const { onFailure = "throw" } = this.#options;
-    if (onFailure === "throw" || error.isCallersFault()) {
-      check.reject(error);
-      return;
-    }
+    if (onFailure === "throw" || error.isCallersFault()) throw error;
     this.blindDecisions += 1;
-    try {
-      const verdict =
-        typeof onFailure === "function"
-          ? onFailure({ request: check.request, error })
-          : onFailure === "allow";
-      check.resolve(typeof verdict === "boolean" ? blindResult(verdict, check.tier) : verdict);
-    } catch (mistake) {
-      // Thrown further it would end the connection's reader and leave the frame's other checks hanging.
-      check.reject(mistake as Error);
-    }
+    const verdict =
+      typeof onFailure === "function"
+        ? onFailure({ request: request as CheckRequest, error })
+        : onFailure === "allow";
+    return typeof verdict === "boolean" ? blindResult(verdict, tier) : verdict;
   }
 
   #ask(kind: FrameKind, request: CheckRequest): Promise<CheckResult> {
-    return new Promise((resolve, reject) => {
-      // What throws here rejects the promise.
-      const { key = "", user = "", id = "", cost = 1, tier = "approximate" } = request;
-      if (!TIERS.includes(tier)) throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
-      if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
-        throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
+    try {
+      const check = this.#described(kind, request);
+      const refusal = this.#refusal();
+      if (refusal === undefined) {
+        const answer = this.#send(check, 0);
+        if (answer !== undefined) {
+          this.#inFlight += 1;
+          return answer;
+        }
       }
-      const { deadlineMs: patienceMs = this.#deadlineMs } = request;
-      if (!Number.isFinite(patienceMs) || patienceMs <= 0) {
-        throw invalidArgument("deadlineMs", "a number of milliseconds above 0", patienceMs);
-      }
-      const lane = this.#laneOf(request.tenant ?? this.#tenant);
-      const shard = placementOf(request, lane.placement) % this.#shards;
-      const deadlineMs = this.#nowMs() + patienceMs;
-      const check: PendingCheck = {
-        kind,
-        request,
-        key,
-        user,
-        id,
-        cost,
-        tier,
-        lane,
-        deadlineMs,
-        shard,
-        moves: 0,
-        nextRegion: 0,
-        resolve,
-        reject,
-      };
-      this.#inFlight += 1;
-      if (this.#isClosed) this.failed(check, new ParlError("PARL_UNAVAILABLE", "the client is closed"));
-      else if (this.#inFlight > this.#inFlightMax) this.#refuse(check);
-      else if (!this.#send(check)) this.failed(check, unreachable(this.#options.regions));
-    });
+      const error = refusal ?? unreachable(this.#options.regions);
+      return Promise.resolve(this.#undecided(error, check.tier, request));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @throws ParlError PARL_INVALID_ARGUMENT */
+  #described(kind: FrameKind, request: CheckRequest): AskedCheck {
+    const { tenant, key, user, id, cost = 1, tier = "approximate", deadlineMs = this.#deadlineMs } = request;
+    if (tier !== "approximate" && !TIERS.includes(tier)) {
+      throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
+    }
+    if (!Number.isInteger(cost) || cost < 0 || cost > COST_MAX) {
+      throw invalidArgument("cost", `a whole number from 0 to ${COST_MAX}`, cost);
+    }
+    if (!Number.isFinite(deadlineMs) || deadlineMs <= 0) {
+      throw invalidArgument("deadlineMs", "a number of milliseconds above 0", deadlineMs);
+    }
+    const lane = this.#laneOf(tenant ?? this.#tenant);
+    // One pass over each id tells whether it is its own token, and where it belongs if so.
+    const keyHash = key === undefined ? -1 : plainIdHash(key, lane.placement);
+    const userHash = user === undefined ? -1 : plainIdHash(user, lane.placement);
+    const keyToken = keyHash < 0 ? encodedId(key, "key") : (key as string);
+    const userToken = userHash < 0 ? encodedId(user, "user") : (user as string);
+    const hash = user === undefined ? keyHash : userHash;
+    const placement = hash < 0 ? fnv1aString(finestToken(userToken, keyToken), lane.placement) : hash;
+    return {
+      kind,
+      lane,
+      shard: placement % this.#shards,
+      tier,
+      cost,
+      key: keyToken,
+      user: userToken,
+      id: encodedId(id, "id"),
+      deadlineMs: this.#nowMs() + deadlineMs,
+      moves: 0,
+      request: this.#isShown ? request : undefined,
+    };
+  }
+
+  /** Why no check is taken now, if so. */
+  #refusal(): ParlError | undefined {
+    if (this.#isClosed) return new ParlError("PARL_UNAVAILABLE", "the client is closed");
+    if (this.#inFlight < this.#inFlightMax) return undefined;
+    const message = `${this.#inFlightMax} checks are under way already (maxInFlight); slow down or raise it`;
+    return new ParlError("PARL_OVERLOADED", message);
   }
 
   #laneOf(tenant: string): TenantLane {
@@ -204,24 +237,15 @@ export class ParlClient implements CheckEvents {
     return this.#tickMs;
   }
 
-  /** Hands the check to the next region worth asking; false when there is none or no time. */
-  #send(check: PendingCheck): boolean {
+  /** Hands the check to the first region worth asking, from a position on; undefined when there is none or no time. */
+  #send(check: AskedCheck, from: number): Promise<CheckResult> | undefined {
     const nowMs = this.#nowMs();
-    while (check.nextRegion < this.#links.length && check.deadlineMs > nowMs) {
-      const link = this.#links[check.nextRegion];
-      check.nextRegion += 1;
-      if (link?.isUsable(nowMs) !== true) continue;
-      check.moves = 0;
-      link.add(check);
-      return true;
+    if (check.deadlineMs <= nowMs) return undefined;
+    for (let position = from; position < this.#links.length; position += 1) {
+      const link = this.#links[position];
+      if (link?.isUsable(nowMs) === true) return link.add(check);
     }
-    return false;
-  }
-
-  #refuse(check: PendingCheck): void {
-    check.nextRegion = this.#links.length;
-    const message = `${this.#inFlightMax} checks are under way already (maxInFlight); slow down or raise it`;
-    this.failed(check, new ParlError("PARL_OVERLOADED", message));
+    return undefined;
   }
 
   /** Connects one region; after a first failure goes on trying in the background. */
@@ -252,19 +276,14 @@ export class ParlClient implements CheckEvents {
         connection,
         this,
         this.#options.checksPerMessageMax,
+        natsIdentity(region.servers).inboxPrefix,
       );
   }
 }
 
-/** FNV-1a of the token a check is placed by. @throws ParlError PARL_INVALID_ARGUMENT for an id that is none */
-function placementOf({ user, key, id }: CheckRequest, lanePlacement: number): number {
-  const finest = user ?? key;
-  if (user !== undefined && key !== undefined && plainIdHash(key, 0) < 0) encodeId(key, "key");
-  if (id !== undefined && plainIdHash(id, 0) < 0) encodeId(id, "id");
-  if (finest === undefined) return fnv1aString(ORG_TOKEN, lanePlacement);
-  const placement = plainIdHash(finest, lanePlacement);
-  if (placement >= 0) return placement;
-  return fnv1aString(encodeId(finest, user === undefined ? "key" : "user"), lanePlacement);
+/** The token of an id, "" when there is none. @throws ParlError PARL_INVALID_ARGUMENT naming `field` */
+function encodedId(raw: string | undefined, field: string): string {
+  return raw === undefined ? "" : encodeId(raw, field);
 }
 
 function unreachable(regions: readonly RegionAddress[]): ParlError {

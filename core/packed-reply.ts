@@ -127,6 +127,12 @@ export class PackedReplyWriter {
   }
 }
 
+/** The epoch a packed reply claims; NaN for anything else. Reads nothing more. */
+export function epochIn(reply: Uint8Array): number {
+  if (reply.length < HEADER_BYTES || reply[1] !== KIND_REPLY) return Number.NaN;
+  return new DataView(reply.buffer, reply.byteOffset).getFloat64(8, true);
+}
+
 /** An answer that was not known when its frame was written. */
 export interface LateAnswer {
   readonly verdict: Verdict;
@@ -190,7 +196,9 @@ export class PackedReplyReader {
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(this.#bytes.buffer);
   #itemBytes = ITEM_BYTES;
+  /** The first `#textCount` are this reply's; the others are left over from replies before. */
   readonly #texts: string[] = [];
+  #textCount = 0;
 
   /** @throws ParlError PARL_INTERNAL when it is no whole packed reply, PARL_UNSUPPORTED_VERSION */
   open(bytes: Uint8Array): void {
@@ -205,13 +213,17 @@ export class PackedReplyReader {
     const count = view.getUint16(4, true);
     let at = HEADER_BYTES + count * itemBytes;
     if (itemBytes < ITEM_BYTES || at > bytes.length) throw malformed("is shorter than its items");
-    this.#texts.length = 0;
-    for (let left = view.getUint16(6, true); left > 0; left -= 1) {
-      const end = at + 2 > bytes.length ? Infinity : at + 2 + view.getUint16(at, true);
-      if (end > bytes.length) throw malformed("is shorter than its texts");
-      this.#texts.push(fromUtf8.decode(bytes.subarray(at + 2, end)));
-      at = end;
+    const texts = view.getUint16(6, true);
+    for (let i = 0; i < texts; i += 1) {
+      const start = at + 2;
+      at = start > bytes.length ? Infinity : start + view.getUint16(at, true);
+      if (at > bytes.length) throw malformed("is shorter than its texts");
+      // Reply after reply names the same policies.
+      if (!isAscii(this.#texts[i], bytes, start, at)) {
+        this.#texts[i] = fromUtf8.decode(bytes.subarray(start, at));
+      }
     }
+    this.#textCount = texts;
     this.#bytes = bytes;
     this.#view = view;
     this.#itemBytes = itemBytes;
@@ -231,13 +243,24 @@ export class PackedReplyReader {
     this.outcome = OUTCOMES[outcome] ?? "denied";
     this.dimension = this.kind === "decision" ? (DIMENSIONS[detail] ?? null) : null;
     this.errorCode = this.kind === "error" ? (ERROR_CODES[detail] ?? "PARL_INTERNAL") : "PARL_INTERNAL";
-    this.text = this.#texts[view.getUint16(at + 2, true)] ?? null;
+    const text = view.getUint16(at + 2, true);
+    this.text = text < this.#textCount ? (this.#texts[text] as string) : null;
     this.limit = view.getUint32(at + 4, true);
     this.shard = this.limit;
     this.remaining = view.getUint32(at + 8, true);
     this.waitUs = view.getFloat64(at + 12, true);
     this.resetAfterUs = view.getFloat64(at + 20, true);
   }
+}
+
+/** Whether `text` is what those bytes say, all of it ASCII. */
+function isAscii(text: string | undefined, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text?.length !== end - start) return false;
+  for (let i = 0; i < text.length; i += 1) {
+    const byte = bytes[start + i] as number;
+    if (byte > 0x7f || byte !== text.charCodeAt(i)) return false;
+  }
+  return true;
 }
 
 function malformed(what: string): ParlError {

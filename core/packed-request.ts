@@ -63,7 +63,7 @@ export class PackedRequestWriter {
     if (this.#end + ITEM_BYTES_MAX > this.#bytes.length) this.#grow();
     const bytes = this.#bytes;
     let at = this.#end;
-    bytes[at] = TIERS.indexOf(tier);
+    bytes[at] = tier === TIERS[0] ? 0 : TIERS.indexOf(tier);
     bytes[at + 1] = key.length;
     bytes[at + 2] = user.length;
     bytes[at + 3] = id.length;

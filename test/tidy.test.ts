@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ["core"],
   gateway: ["core", "algorithms", "admission", "actors", "client", "telemetry"],
   bench: ["core", "algorithms", "admission", "client", "deploy"],
-  sim: ["core", "algorithms", "admission"],
+  sim: ["core", "algorithms", "admission", "client", "deploy"],
   cli: [
     "core",
     "algorithms",

@@ -157,6 +157,7 @@ export class Home extends Process {
     if (!this.isAlive) return;
     const shards = this.policies.policies.map((_, shard) => [shard, this.book.exportShard(shard)] as const);
     this.epoch += 1;
+    this.isRenewing = true;
     this.renewedUs = this.time.nowUs;
     this.book = this.newBook();
     this.book.members = 1 + this.holders.size;

@@ -14,6 +14,8 @@ export interface ReceivedFrame {
   readonly subject: string;
   readonly message: Msg;
   readonly count: number;
+  /** Key tokens of its checks. */
+  readonly keys: readonly string[];
 }
 
 export class HandDrivenShards {
@@ -33,7 +35,9 @@ export class HandDrivenShards {
     connection.subscribe(ALL_FRAMES, {
       callback: (_error, message) => {
         reader.open(message.data);
-        const frame = { subject: message.subject, message, count: reader.count };
+        const keys: string[] = [];
+        while (reader.next()) keys.push(reader.text(reader.keyStart, reader.userStart));
+        const frame = { subject: message.subject, message, count: reader.count, keys };
         shards.frames.push(frame);
         shards.onFrame(frame);
       },
@@ -51,25 +55,29 @@ export class HandDrivenShards {
   }
 }
 
-/** A reply that allows every check of a frame. */
-function allowingReply(count: number): Uint8Array {
+/** A reply of the items that are written into it. */
+export function replyOf(write: (writer: PackedReplyWriter) => void): Uint8Array {
   const writer = new PackedReplyWriter();
   writer.begin(1, 2, 3);
-  for (let item = 0; item < count; item += 1) {
-    writer.decision("allowed", -1, -1, 0);
-    writer.amounts(0, 0, 0);
-  }
+  write(writer);
   return writer.finish();
+}
+
+export function allowNext(writer: PackedReplyWriter): void {
+  writer.decision("allowed", -1, -1, 0);
+  writer.amounts(0, 0, 0);
 }
 
 /** A reply that sends every check of a frame to another shard. */
 export function movingReply(count: number, shard: number): Uint8Array {
-  const writer = new PackedReplyWriter();
-  writer.begin(1, 2, 3);
-  for (let item = 0; item < count; item += 1) writer.moved(shard);
-  return writer.finish();
+  return replyOf((writer) => {
+    for (let item = 0; item < count; item += 1) writer.moved(shard);
+  });
 }
 
 export function allow({ message, count }: ReceivedFrame): void {
-  message.respond(allowingReply(count));
+  const reply = replyOf((writer) => {
+    for (let item = 0; item < count; item += 1) allowNext(writer);
+  });
+  message.respond(reply);
 }

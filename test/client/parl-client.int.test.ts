@@ -2,9 +2,10 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Failure, OnFailure } from "../../client/check.ts";
 import { connectParl } from "../../client/parl-client.ts";
+import { ParlError } from "../../core/errors.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
 import { startRegion, type TestRegion } from "../harness/region.ts";
-import { allow, HandDrivenShards, type ReceivedFrame } from "./hand-driven-shards.ts";
+import { allow, allowNext, HandDrivenShards, replyOf, type ReceivedFrame } from "./hand-driven-shards.ts";
 
 /** For what takes other processes a moment. */
 const WAIT = { timeout: 8_000, interval: 10 };
@@ -173,6 +174,44 @@ describe("a client of two regions", () => {
     await expect.poll(() => away.usableRegions(), WAIT).toEqual(["empty", "us"]);
     expect(await away.check({ key: "a" })).toMatchObject({ region: "us", remaining: 9, blind: false });
     await Promise.all([home.close(), away.close()]);
+  });
+
+  it("tells every check of one message its own: answered, moved, refused, or asked in the next region", async () => {
+    const shards = await HandDrivenShards.on(nats.url);
+    const home = { name: "home", servers: [nats.url] };
+    const parl = await connectParl({ regions: [home, us.address], deadlineMs: 5_000 });
+    await expect.poll(() => parl.usableRegions(), WAIT).toEqual(["home", "us"]);
+    shards.onFrame = (frame) => {
+      if (frame.count === 1) return allow(frame);
+      const reply = replyOf((writer) => {
+        allowNext(writer);
+        writer.error(new ParlError("PARL_OVERLOADED", "full", { retryAfterMs: 5 }));
+        writer.error(new ParlError("PARL_ID_REUSED", "another cost"));
+        writer.moved(9);
+        allowNext(writer);
+      });
+      frame.message.respond(reply);
+    };
+    // The caller's object may change once the check is on its way; all go by their user, to one shard.
+    const request = { user: "mixed", key: "" };
+    const answers = ["allowed", "overloaded", "refused", "moved", "last", "unanswered"].map((key) =>
+      parl.check(Object.assign(request, { key })),
+    );
+    const [allowed, overloaded, refused, moved, last, unanswered] = await Promise.allSettled(answers);
+    expect(allowed).toMatchObject({ value: { region: "home", sequence: 3, decidedUs: 2 } });
+    expect(overloaded).toMatchObject({ value: { region: "us", remaining: 9, blind: false } });
+    expect(refused).toMatchObject({ reason: { code: "PARL_ID_REUSED", message: "another cost" } });
+    expect(moved).toMatchObject({ value: { region: "home", sequence: 3 } });
+    expect(last).toMatchObject({ value: { region: "home", sequence: 7 } });
+    expect(unanswered).toMatchObject({ reason: { code: "PARL_INTERNAL" } });
+    expect(shards.frames.map(({ count }) => count)).toEqual([6, 1]);
+    expect(shards.frames[1]).toMatchObject({ keys: ["moved"], subject: "parl.shard.9.pack.default" });
+    expect(parl.inFlight).toBe(0);
+    // Charged in the next region was the key asked for, and no other.
+    const left = async (key: string) => (await next.check({ key, cost: 0 })).remaining;
+    const next = await connectParl({ regions: [us.address] });
+    expect([await left("overloaded"), await left("unanswered")]).toEqual([9, 10]);
+    await Promise.all([parl.close(), next.close(), shards.close()]);
   });
 
   it("does not repeat a check elsewhere whose answer was lost", async () => {

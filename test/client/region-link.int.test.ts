@@ -1,13 +1,16 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { connect } from "@nats-io/transport-node";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { connectParl, type ParlClient, type ParlClientOptions } from "../../client/parl-client.ts";
 import { ParlError } from "../../core/errors.ts";
+import { RegionLink, type CheckEvents } from "../../client/region-link.ts";
 import { encodeId } from "../../core/id.ts";
 import { homeShard, SHARDS_DEFAULT } from "../../core/key.ts";
+import { Prng } from "../../core/prng.ts";
 import { encodeJson, errorBody } from "../../core/wire-json.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
-import { allow, HandDrivenShards, movingReply } from "./hand-driven-shards.ts";
+import { allow, HandDrivenShards, movingReply, type ReceivedFrame } from "./hand-driven-shards.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -30,6 +33,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.useRealTimers();
   await parl.close();
   await shards.close();
 });
@@ -88,6 +92,100 @@ describe("the way to a region", () => {
     allow(shards.frames[0]!);
     expect(await patient).toMatchObject({ allowed: true, blind: false });
     expect(parl.inFlight).toBe(0);
+  });
+
+  it("waits until the deadline of every check and less than 10 ms more, when nobody answers", async () => {
+    await connectClient();
+    vi.useFakeTimers({
+      toFake: ["performance", "setTimeout", "clearTimeout", "setInterval", "clearInterval"],
+    });
+    const patiencesMs = [20, 21, 22, 23, 60, 20, 90.5, 22, 20, 1];
+    const gaveUpMs: number[] = [];
+    patiencesMs.forEach((deadlineMs, i) => {
+      parl.check({ key: "alice", deadlineMs }).catch(() => (gaveUpMs[i] = performance.now()));
+    });
+    await shards.untilFrames(1);
+    for (let nowMs = 1; nowMs <= 110; nowMs += 1) {
+      vi.advanceTimersByTime(1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(shards.frames.map(({ count }) => count)).toEqual([patiencesMs.length]);
+    for (const [i, patienceMs] of patiencesMs.entries()) {
+      expect(gaveUpMs[i]).toBeGreaterThanOrEqual(patienceMs);
+      expect(gaveUpMs[i]).toBeLessThan(patienceMs + 10);
+    }
+    expect(parl.inFlight).toBe(0);
+  });
+
+  it("is not disturbed by callers that throw when they are answered", async () => {
+    await connectClient();
+    shards.onFrame = allow;
+    const throwing = Array.from({ length: 50 }, () =>
+      parl.check({ key: "alice" }).then(() => {
+        throw new Error("a mistake of the caller");
+      }),
+    );
+    const calm = Promise.all(Array.from({ length: 50 }, () => parl.check({ key: "alice" })));
+    for (const outcome of await Promise.allSettled(throwing)) {
+      expect(outcome).toMatchObject({ reason: { message: "a mistake of the caller" } });
+    }
+    expect((await calm).every(({ allowed }) => allowed)).toBe(true);
+    expect(parl.inFlight).toBe(0);
+    expect(await parl.check({ key: "alice" })).toMatchObject({ allowed: true });
+  });
+
+  it("ends every check once, however its messages fare", async () => {
+    await connectClient({ deadlineMs: 40, checksPerMessageMax: 7 });
+    const prng = new Prng(1);
+    const refusal = encodeJson(errorBody(new ParlError("PARL_OVERLOADED", "full")));
+    const fates: readonly ((frame: ReceivedFrame) => void)[] = [
+      allow,
+      ({ message, count }) => message.respond(movingReply(count, prng.below(64))),
+      ({ message }) => message.respond(refusal),
+      ({ message }) => message.respond("nonsense"),
+      ({ message, count }) => message.respond(movingReply(Math.floor(count / 2), 3)),
+      (frame) => {
+        allow(frame);
+        allow(frame);
+      },
+      () => undefined,
+    ];
+    shards.onFrame = (frame) => fates[prng.below(fates.length)]!(frame);
+    for (let round = 0; round < 20; round += 1) {
+      const checks = Array.from({ length: 200 }, (_, i) =>
+        parl.check({ key: `key ${i % 9}`, tier: i % 5 === 0 ? "leased" : "approximate" }),
+      );
+      await Promise.allSettled(checks);
+      expect(parl.inFlight).toBe(0);
+    }
+  });
+
+  it("says that a check was not sent when its connection takes no more, and keeps no trace of it", async () => {
+    await connectClient();
+    const connection = await connect({ servers: nats.url });
+    const errors: ParlError[] = [];
+    const events: CheckEvents = {
+      decided: () => undefined,
+      failed: (_link, _cohort, _index, error) => {
+        errors.push(error);
+        throw error;
+      },
+    };
+    const link = new RegionLink("eu", connection, events);
+    await connection.close();
+    const lane = { token: "acme", placement: 1 };
+    const ids = { key: "alice", user: "", id: "" };
+    const rest = {
+      tier: "approximate",
+      cost: 1,
+      deadlineMs: Infinity,
+      moves: 0,
+      request: undefined,
+    } as const;
+    const answer = link.add({ kind: "check", lane, shard: 5, ...ids, ...rest });
+    await expect(answer).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    await link.close();
+    expect(errors.length).toBe(1);
   });
 
   it("takes a late answer for none, and goes on working", async () => {

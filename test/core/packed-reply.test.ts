@@ -102,6 +102,27 @@ describe("a packed reply", () => {
     expect(reply.length).toBe(HEADER_BYTES + 1_000 * ITEM_BYTES + 2 + "per-key".length);
   });
 
+  it("is read with its own texts by a reader that read others before", () => {
+    // Alike in length, in bytes as UTF-16 codes, fewer, none, and the same again.
+    const replies = [
+      ["per-key", "per-user"],
+      ["per-org"],
+      ["\u00c3\u00a9"],
+      ["\u00e9"],
+      [],
+      ["é", "per-key"],
+    ];
+    const reader = new PackedReplyReader();
+    for (const texts of [...replies, ...replies]) {
+      const reply = replyOf((writer) => {
+        for (const text of texts) writer.decision("allowed", 1, writer.text(text), 1);
+        writer.decision("allowed", -1, texts.length, 0);
+      });
+      reader.open(reply);
+      expect(answersRead(reader).map(({ text }) => text)).toEqual([...texts, null]);
+    }
+  });
+
   it("of the next version, with longer items, is read as far as this version goes", () => {
     expect(answersRead(opened(widened(everyKind, 2, 41)))).toEqual(EVERY_KIND);
   });

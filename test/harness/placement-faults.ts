@@ -27,7 +27,7 @@ export const FAULTS = [
   "nothing",
 ] as const;
 
-export interface Fault {
+interface Fault {
   readonly what: (typeof FAULTS)[number];
   readonly whom: number;
   readonly afterUs: number;

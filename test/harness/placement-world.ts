@@ -27,7 +27,7 @@ export interface Weather {
   readonly noticeUs: number;
 }
 
-export const CALM: Weather = {
+const CALM: Weather = {
   requestLost: 0,
   answerLost: 0,
   answerTwice: 0,

@@ -35,6 +35,7 @@ export class LonePlacement implements PlacementOutbox {
   wallUs = WALL_US;
   revision = WALL_US;
   readonly sent = new Map<string, Sent>();
+  askedAtEpoch = 0;
   #wishes: string[] = [];
 
   constructor(id: string, options: Partial<PlacementOptions> = {}) {
@@ -150,7 +151,8 @@ export class LonePlacement implements PlacementOutbox {
     this.#wishes.push("lost");
   }
 
-  askHandoff(shard: number, { member, incarnation }: Holder): void {
+  askHandoff(shard: number, { member, incarnation }: Holder, epoch: number): void {
+    this.askedAtEpoch = epoch;
     this.#wishes.push(`ask ${shard} of ${member}/${incarnation}`);
   }
 

@@ -90,6 +90,31 @@ describe("handoff", () => {
     }
   });
 
+  it("is asked for at the epoch that was seen, and given only at the epoch the present bucket knows", () => {
+    const one = besideOwner();
+    const epoch = one.placement.ownerOf(0)?.epoch;
+    one.member("b", 7, "leaving");
+    expect(one.askedAtEpoch).toBe(epoch);
+    const owner = LonePlacement.owner();
+    expect(owner.placement.givableEpoch(0)).toBe(owner.placement.epochOf(0));
+    owner.step({ kind: "bucket-lost" });
+    expect(owner.placement.isOpen(0)).toBe(true);
+    expect(owner.placement.givableEpoch(0)).toBeUndefined();
+  });
+
+  it("that was made in a bucket lost since brings nothing", () => {
+    const one = besideOwner();
+    one.member("b", 7, "leaving");
+    const revision = (one.revision += 1);
+    one.step({ kind: "bucket-lost" });
+    one.sync();
+    one.take();
+    one.step({ kind: "handoff-ended", shard: 0, outcome: "adopted", revision });
+    expect(one.take()).toEqual(["close 0"]);
+    expect(one.placement.isOpen(0)).toBe(false);
+    expect(one.placement.ownerOf(0)).toBeUndefined();
+  });
+
   it("that ended after the owner was set leaves the state to the journal", () => {
     const one = besideOwner();
     one.member("b", 7, "leaving");

@@ -1,0 +1,108 @@
+/**
+ * The shards of this process: what belongs to each besides its keys, and how they come and go.
+ *
+ *      page, takeover ─▶ staged ─▶ open ─▶ decided here ─▶ freeze ─▶ on its way out ─▶ close
+ */
+import { takeoverUnits } from "../admission/durability.ts";
+import type { Admission } from "../admission/admission.ts";
+import { AnsweredIds } from "../admission/answered-ids.ts";
+import type { Lending } from "../admission/lending.ts";
+import type { ShardKeys } from "../admission/shard-keys.ts";
+import { StatePageReader } from "../algorithms/state-page.ts";
+import { micros, type Micros } from "../core/units.ts";
+import type { OpenShard } from "./decision-desk.ts";
+import type { ShardOpened } from "./shard-event.ts";
+
+const EMPTY = new Uint8Array(0);
+
+export class OwnedShards {
+  /** By shard; undefined where it is not decided here. */
+  readonly open: (OpenShard | undefined)[];
+  readonly #admission: Admission;
+  readonly #lending: Lending;
+  /** Shards on their way to another process: not to be decided here any more, and not yet there. */
+  readonly #frozen = new Map<number, OpenShard>();
+  /** Keys of shards that are about to become ours. */
+  readonly #staged = new Map<number, ShardKeys>();
+  readonly #reader = new StatePageReader();
+
+  constructor(admission: Admission, lending: Lending) {
+    this.#admission = admission;
+    this.#lending = lending;
+    this.open = Array.from({ length: admission.shards }, () => undefined);
+  }
+
+  /** Takes in keys of a shard that is about to become ours. @throws ParlError when the page is wrong */
+  adoptPage(shard: number, page: Uint8Array): void {
+    this.#reader.open(page);
+    // At the page's own time: what was charged then has drained since.
+    this.#stagedKeys(shard).adoptPage(this.#reader, micros(0));
+  }
+
+  /** Charges every key of such a shard what owners that crashed may have spent unseen. */
+  takeOver(shard: number, atUs: Micros, times: number): void {
+    this.#stagedKeys(shard).recover(atUs, (policy) => takeoverUnits(policy, times));
+  }
+
+  /** From now on the shard is decided here, with what pages and takeovers have told of it. */
+  admit(event: ShardOpened, nowUs: Micros): void {
+    const { shard, epoch, isJournalled, isRecovered, answeredIds, loans } = event;
+    const known = this.open[shard];
+    if (known !== undefined) {
+      // Ours before and still: only the token is new.
+      known.epoch = epoch;
+      return;
+    }
+    const { table } = this.#admission;
+    const { book, balances } = this.#lending;
+    table.open(shard, this.#stagedKeys(shard), isJournalled);
+    this.#staged.delete(shard);
+    if (isRecovered === true) table.journalToWrite(shard, nowUs)?.recovered(nowUs);
+    if (loans !== undefined && loans.length > 0) book.importShard(shard, loans, nowUs, nowUs);
+    // What was borrowed of it goes back where it came from: here.
+    balances.retire(shard);
+    const answered = new AnsweredIds();
+    if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);
+    this.open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered };
+  }
+
+  /** From now on the shard is treated as if it were elsewhere, until `thaw` or `dismiss`. */
+  freeze(shard: number): void {
+    this.#admission.table.freeze(shard);
+    const open = this.open[shard];
+    if (open !== undefined) this.#frozen.set(shard, open);
+    this.open[shard] = undefined;
+  }
+
+  thaw(shard: number): void {
+    this.#admission.table.thaw(shard);
+    this.open[shard] ??= this.#frozen.get(shard);
+    this.#frozen.delete(shard);
+  }
+
+  /** The shard is somebody else's, or what was told of it is not to become ours. */
+  dismiss(shard: number): void {
+    this.#lending.book.dropShard(shard);
+    this.#staged.get(shard)?.clear();
+    this.#staged.delete(shard);
+    this.#frozen.delete(shard);
+    this.open[shard] = undefined;
+    this.#admission.table.close(shard);
+  }
+
+  /** What was answered under idempotency ids, for the shard's next owner. */
+  answeredIds(shard: number): Uint8Array {
+    return (this.open[shard] ?? this.#frozen.get(shard))?.answered.save() ?? EMPTY;
+  }
+
+  /** What is lent of the shard's keys, for its next owner. */
+  loans(shard: number): Uint8Array {
+    return this.#lending.book.exportShard(shard);
+  }
+
+  #stagedKeys(shard: number): ShardKeys {
+    const staged = this.#staged.get(shard) ?? this.#admission.table.newKeys(shard);
+    this.#staged.set(shard, staged);
+    return staged;
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * `npm run bench:region`: what several actor processes do for a region, everything real and on loopback.
+ *
+ *      throughput     packed checks a second with 1, 2, … processes, keys drawn by Zipf
+ *      scaling out    one process joins while checks run: how long until it has its share, checks failed
+ *      graceful end   SIGTERM while checks run: how long until it has handed over, checks failed
+ *      takeover       kill -9: how long until every shard has an owner again
+ */
+import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
+import { setTimeout as passed } from "node:timers/promises";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connectParl, type ParlClient } from "../client/parl-client.ts";
+import { Prng } from "../core/prng.ts";
+import { runCommand } from "./command.ts";
+import type { Flags } from "./flags.ts";
+import { describeMachine, machineLine } from "./machine.ts";
+import { Progress } from "./progress.ts";
+import { startRegion, type RegionProcess } from "./region-process.ts";
+import { alignedTable, median, spokenCount } from "./report.ts";
+import { Zipf } from "./zipf.ts";
+
+const TENANT = "bench";
+const DRAWS = 2 ** 20;
+const IN_FLIGHT = 4_096;
+const POLL_MS = 10;
+const ROUNDS = 3;
+
+interface Census {
+  readonly unowned: number;
+  readonly members: readonly { readonly member: string; readonly owned: readonly unknown[] }[];
+}
+
+interface Row {
+  readonly what: string;
+  readonly processes: number;
+  readonly value: number;
+  readonly unit: string;
+  readonly failed: number;
+}
+
+async function run(flags: Flags): Promise<void> {
+  const machine = describeMachine();
+  const checks = flags.count("checks", { min: 1_000 });
+  const keys = drawKeys(flags);
+  const most = flags.count("processes", { min: 2, max: 16 });
+  const progress = new Progress("region");
+  await using region = await startRegion();
+  const scene = new Scene(region, await connect({ servers: region.url }), await client(region.url));
+  const rows: Row[] = [];
+  try {
+    await scene.fill(flags.count("keys", { min: 1 }));
+    for (let processes = 1; processes <= most; processes *= 2) {
+      while (scene.processes < processes) rows.push(await scene.grow());
+      rows.push(await scene.throughput(keys, checks));
+      progress.update(processes / (most + 1));
+    }
+    rows.push(await scene.shrink(), await scene.lose());
+  } finally {
+    await scene.close();
+  }
+  progress.done();
+  if (flags.has("json")) process.stdout.write(`${JSON.stringify({ machine, rows })}\n`);
+  else process.stdout.write(`${machineLine(machine)}\n\n${tableOf(rows)}`);
+}
+
+class Scene {
+  readonly #region: RegionProcess;
+  readonly #nats: NatsConnection;
+  readonly #parl: ParlClient;
+  readonly #added: ChildProcess[] = [];
+
+  constructor(region: RegionProcess, nats: NatsConnection, parl: ParlClient) {
+    this.#region = region;
+    this.#nats = nats;
+    this.#parl = parl;
+  }
+
+  get processes(): number {
+    return 1 + this.#added.length;
+  }
+
+  async close(): Promise<void> {
+    await this.#parl.close();
+    await this.#nats.close();
+  }
+
+  /** Spends one unit of every key. */
+  async fill(keys: number): Promise<void> {
+    let next = 0;
+    await this.#ask(IN_FLIGHT, () => (next < keys ? `user-${(next += 1)}` : undefined));
+  }
+
+  async throughput(keys: readonly string[], checks: number): Promise<Row> {
+    const rates: number[] = [];
+    let failed = 0;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      let asked = 0;
+      const startedMs = performance.now();
+      failed += await this.#ask(IN_FLIGHT, () => (asked < checks ? keys[(asked += 1) % DRAWS] : undefined));
+      rates.push((1_000 * checks) / (performance.now() - startedMs));
+    }
+    return this.#row("packed checks", median(rates), "1/s", failed);
+  }
+
+  /** One more process, until it has its share. */
+  async grow(): Promise<Row> {
+    const load = this.#load();
+    const startedMs = performance.now();
+    this.#added.push(await this.#region.addActor(`b${this.processes}`));
+    const share = Math.floor(64 / this.processes) - 1;
+    await this.#until(({ members }) => members.every(({ owned }) => owned.length >= share));
+    const tookMs = performance.now() - startedMs;
+    return this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop());
+  }
+
+  /** SIGTERM, until the process has gone. */
+  async shrink(): Promise<Row> {
+    const load = this.#load();
+    const leaving = this.#added.pop() as ChildProcess;
+    const startedMs = performance.now();
+    leaving.kill("SIGTERM");
+    await once(leaving, "exit");
+    await this.#until(() => true);
+    const tookMs = performance.now() - startedMs;
+    return this.#row("a process ends in order, until it has gone", tookMs, "ms", await load.stop());
+  }
+
+  /** kill -9, until every shard is decided again. */
+  async lose(): Promise<Row> {
+    const load = this.#load();
+    const dying = this.#added.pop() as ChildProcess;
+    const startedMs = performance.now();
+    dying.kill("SIGKILL");
+    await once(dying, "exit");
+    await this.#until(({ members }) => members.length === this.processes);
+    const tookMs = performance.now() - startedMs;
+    return this.#row("a process is killed, until all is taken over", tookMs, "ms", await load.stop());
+  }
+
+  /** A modest load meanwhile; `stop` tells how many checks failed. */
+  #load(): { stop: () => Promise<number> } {
+    let isOver = false;
+    let n = 0;
+    const asking = this.#ask(64, () => (isOver ? undefined : `load-${(n += 1) % 10_000}`));
+    return {
+      stop: () => {
+        isOver = true;
+        return asking;
+      },
+    };
+  }
+
+  /** Asks with so many callers until there are no more keys. @returns how many checks failed */
+  async #ask(callers: number, next: () => string | undefined): Promise<number> {
+    let failed = 0;
+    const caller = async (): Promise<void> => {
+      for (let key = next(); key !== undefined; key = next()) {
+        await this.#parl.check({ tenant: TENANT, key }).catch(() => (failed += 1));
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    return failed;
+  }
+
+  /** Waits until every shard is owned and more holds. */
+  async #until(isThere: (census: Census) => boolean): Promise<void> {
+    for (;;) {
+      const census = (await this.#nats.request("parl.observe.region", "", { timeout: 5_000 })).json<Census>();
+      if (census.unowned === 0 && isThere(census)) return;
+      await passed(POLL_MS);
+    }
+  }
+
+  #row(what: string, value: number, unit: string, failed: number): Row {
+    return { what, processes: this.processes, value, unit, failed };
+  }
+}
+
+function client(url: string): Promise<ParlClient> {
+  return connectParl({ regions: [{ name: "bench", servers: [url] }], deadlineMs: 1_000 });
+}
+
+function drawKeys(flags: Flags): string[] {
+  const prng = new Prng(flags.count("seed", { min: 0 }));
+  const zipf = new Zipf(flags.count("keys", { min: 1, max: 16_000_000 }), 1.1);
+  return Array.from({ length: DRAWS }, () => Buffer.from(`user-${zipf.draw(prng)}`).toString("latin1"));
+}
+
+function tableOf(rows: readonly Row[]): string {
+  return alignedTable(
+    ["one region", "processes", "value", "", "checks failed"],
+    rows.map(({ what, processes, value, unit, failed }) => [
+      what,
+      String(processes),
+      spokenCount(value),
+      unit,
+      spokenCount(failed),
+    ]),
+  );
+}
+
+await runCommand({
+  synopsis:
+    "npm run bench:region -- [flags]: throughput, scaling, handing over and takeover of actor processes.",
+  flags: {
+    keys: { value: "N", about: "different keys, all held", fallback: "1_000_000" },
+    checks: { value: "N", about: "checks in a round of throughput", fallback: "1_000_000" },
+    processes: { value: "N", about: "most actor processes", fallback: "4" },
+    seed: { value: "N", about: "seed of the draws", fallback: "1" },
+    json: { about: "print one line of JSON instead of the table" },
+  },
+  run,
+});

@@ -1,0 +1,52 @@
+/** The reports of a series of runs as one table, and below it what was broken. */
+import type { ScenarioReport } from "./scenario.ts";
+
+type Judged = Omit<ScenarioReport, "calls">;
+
+/** Figures that every run has; the others follow in a column of their own. */
+const COLUMNS = [
+  "calls",
+  "admitted",
+  "failed",
+  "unknown",
+  "gap_ms",
+  "takeover_ms",
+  "latency_max_ms",
+  "over_max",
+  "under_max",
+  "offered",
+] as const;
+
+export function shownReport(reports: readonly Judged[]): string {
+  const head = ["scenario", "seed", "verdict", ...COLUMNS, "more"];
+  const rows = reports.map(({ scenario, seed, isKept, measured }) => [
+    scenario,
+    String(seed),
+    isKept ? "kept" : "BROKEN",
+    ...COLUMNS.map((name) => shownNumber(measured[name])),
+    Object.entries(measured)
+      .filter(([name]) => !(COLUMNS as readonly string[]).includes(name))
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", "),
+  ]);
+  const widths = head.map((title, at) =>
+    Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, at) =>
+        at < 3 || at === head.length - 1 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0),
+      )
+      .join("  ")
+      .trimEnd();
+  const broken = reports.flatMap(({ scenario, seed, violations }) =>
+    violations.map(
+      ({ check, subject, message }) => `${scenario} (seed ${seed}): ${check}: ${subject}: ${message}`,
+    ),
+  );
+  return `${[line(head), ...rows.map(line), ...(broken.length > 0 ? ["", ...broken] : [])].join("\n")}\n`;
+}
+
+function shownNumber(value: number | undefined): string {
+  return value === undefined ? "-" : String(value);
+}

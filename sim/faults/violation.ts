@@ -1,0 +1,13 @@
+/** A promise that a run broke. */
+export interface Violation {
+  readonly check:
+    | "bound"
+    | "conservation"
+    | "exhausted"
+    | "under-admission"
+    | "single-owner"
+    | "liveness"
+    | "hygiene";
+  readonly subject: string;
+  readonly message: string;
+}

@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import { compilePolicies } from "../../admission/policy-set.ts";
+import { ShardTable } from "../../admission/shard-table.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { StatePageReader } from "../../algorithms/state-page.ts";
+import { Verdict } from "../../core/decision.ts";
+import { micros } from "../../core/units.ts";
+import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
+
+const NOW = micros(NOW_US);
+const SHARD = 3;
+const DAILY = "name: daily, dimension: key, algorithm: gcra, limit: 100, window: 1d";
+
+function newTable(...lines: string[]): { table: ShardTable; budget: MemoryBudget } {
+  const budget = new MemoryBudget(Infinity);
+  return { table: new ShardTable(8, compilePolicies(policiesOf(...lines)), budget), budget };
+}
+
+/** Charges a key of an open shard, and tells the journal. */
+function charge(table: ShardTable, key: number, units: number): number {
+  const verdict = new Verdict();
+  const limiter = table.decided(SHARD, NOW)?.limiter(0);
+  if (limiter === undefined) throw new Error("not decided here");
+  limiter.decide(key, key, units, NOW, verdict);
+  const heavyKeys = table.journal(SHARD)?.heavyKeys(0);
+  return heavyKeys?.charged(key, key, units, 100 - verdict.remaining, NOW) ?? 0;
+}
+
+function remaining(table: ShardTable, key: number): number | undefined {
+  const verdict = new Verdict();
+  table.keys(SHARD)?.limiter(0).evaluate(key, key, 0, NOW, verdict);
+  return table.keys(SHARD) === undefined ? undefined : verdict.remaining;
+}
+
+describe("a shard table", () => {
+  it("decides what is open and nothing else", () => {
+    const { table } = newTable(DAILY);
+    expect([table.isOpen(SHARD), table.decided(SHARD, NOW), table.keys(SHARD)]).toEqual([
+      false,
+      undefined,
+      undefined,
+    ]);
+    table.open(SHARD, table.newKeys(SHARD));
+    expect(table.isOpen(SHARD)).toBe(true);
+    expect(table.decided(SHARD, NOW)).toBe(table.keys(SHARD));
+    expect(table.isOpen(SHARD + 1)).toBe(false);
+    expect(table.journal(SHARD)).toBeUndefined();
+  });
+
+  it("opens with the keys that it was filled with", () => {
+    const { table } = newTable(DAILY);
+    const keys = table.newKeys(SHARD);
+    keys.limiter(0).decide(9, 9, 60, NOW, new Verdict());
+    table.open(SHARD, keys);
+    expect(remaining(table, 9)).toBe(40);
+    expect(table.usage(SHARD).keys).toBe(1);
+    expect(table.keysOfPolicy(0)).toBe(1);
+  });
+
+  it("does not decide a frozen shard, whose keys are still there", () => {
+    const { table } = newTable(DAILY);
+    table.open(SHARD, table.newKeys(SHARD));
+    charge(table, 9, 60);
+    table.freeze(SHARD);
+    expect([table.isOpen(SHARD), table.decided(SHARD, NOW)]).toEqual([false, undefined]);
+    expect(remaining(table, 9)).toBe(40);
+    table.thaw(SHARD);
+    expect(table.isOpen(SHARD)).toBe(true);
+    charge(table, 9, 10);
+    expect(remaining(table, 9)).toBe(30);
+  });
+
+  it("freezes and thaws as often as it is told", () => {
+    const { table } = newTable(DAILY);
+    table.freeze(SHARD);
+    table.thaw(SHARD);
+    expect(table.keys(SHARD)).toBeUndefined();
+    table.open(SHARD, table.newKeys(SHARD));
+    charge(table, 9, 60);
+    for (let i = 0; i < 2; i += 1) table.freeze(SHARD);
+    for (let i = 0; i < 2; i += 1) table.thaw(SHARD);
+    expect([table.isOpen(SHARD), remaining(table, 9)]).toEqual([true, 40]);
+  });
+
+  it("lets the journal of a frozen shard be written to the end", () => {
+    const { table } = newTable(DAILY);
+    table.open(SHARD, table.newKeys(SHARD), true);
+    // u is 5: the sixth unit of a key must be written before its answer goes out.
+    const position = charge(table, 9, 60);
+    expect(position).toBeGreaterThan(0);
+    table.freeze(SHARD);
+    const journal = table.journalToWrite(SHARD, NOW);
+    const pages = journal?.takeDue(10_000) ?? [];
+    const reader = new StatePageReader();
+    reader.open(pages[0] as Uint8Array);
+    expect([pages.length, reader.policy, reader.count]).toEqual([1, "daily", 1]);
+    journal?.acked();
+    expect(journal?.heavyKeys(0)?.journalled).toBeGreaterThanOrEqual(position);
+    journal?.startSnapshot(true);
+    expect(journal?.nextSnapshotPages(10_000)).toHaveLength(1);
+    expect(journal?.nextSnapshotPages(10_000)).toBeUndefined();
+  });
+
+  it("brings a frozen shard under policies that changed meanwhile before its journal is written", () => {
+    const { table } = newTable(DAILY);
+    table.open(SHARD, table.newKeys(SHARD), true);
+    charge(table, 9, 60);
+    table.freeze(SHARD);
+    table.adopt(compilePolicies(policiesOf(DAILY.replace("100", "80")), 2));
+    const journal = table.journalToWrite(SHARD, NOW);
+    journal?.startSnapshot(true);
+    const reader = new StatePageReader();
+    reader.open(journal?.nextSnapshotPages(10_000)?.[0] as Uint8Array);
+    expect(reader.params).toMatchObject({ limit: 80 });
+    table.thaw(SHARD);
+    expect(table.decided(SHARD, NOW)?.revision).toBe(2);
+  });
+
+  it("takes other policies over when a shard is next touched, keeping what was spent", () => {
+    const { table } = newTable(DAILY);
+    table.open(SHARD, table.newKeys(SHARD));
+    charge(table, 9, 60);
+    table.adopt(compilePolicies(policiesOf(DAILY.replace("100", "200")), 2));
+    expect(table.keysOfPolicy(0)).toBe(0);
+    expect(table.decided(SHARD, NOW)?.revision).toBe(2);
+    // What was spent is as much of the window as before.
+    expect(remaining(table, 9)).toBe(80);
+    expect(table.keysOfPolicy(0)).toBe(1);
+  });
+
+  it.each(["open", "frozen"])("gives back everything of a shard that is closed while %s", (state) => {
+    const { table, budget } = newTable(DAILY);
+    table.open(SHARD, table.newKeys(SHARD), true);
+    for (let key = 1; key <= 50; key += 1) charge(table, key, 60);
+    expect(budget.bytesUsed).toBeGreaterThan(0);
+    if (state === "frozen") table.freeze(SHARD);
+    table.close(SHARD);
+    expect(budget.bytesUsed).toBe(0);
+    expect([table.isOpen(SHARD), table.keys(SHARD), table.journal(SHARD)]).toEqual([
+      false,
+      undefined,
+      undefined,
+    ]);
+    table.close(SHARD);
+    table.thaw(SHARD);
+    expect(table.isOpen(SHARD)).toBe(false);
+    table.open(SHARD, table.newKeys(SHARD));
+    expect(remaining(table, 1)).toBe(100);
+  });
+
+  it("sweeps every open shard in turn, and no frozen one", () => {
+    const { table } = newTable("name: quick, dimension: key, algorithm: gcra, limit: 100, window: 1s");
+    for (const shard of [SHARD, SHARD + 1]) {
+      const keys = table.newKeys(shard);
+      keys.limiter(0).decide(9, 9, 1, NOW, new Verdict());
+      table.open(shard, keys);
+    }
+    table.freeze(SHARD + 1);
+    for (let i = 0; i < 8; i += 1) table.sweep(micros(NOW_US + 10_000_000));
+    expect(table.keys(SHARD)?.usage().keys).toBe(0);
+    expect(table.keys(SHARD + 1)?.usage().keys).toBe(1);
+  });
+});
