@@ -136,6 +136,9 @@ export class PackedFrames {
     }
     const reply = this.#writer.finish();
     const postponed = this.#late.splice(0);
+    // What the journal must know first, of all checks of the frame, whenever they are decided.
+    const { holds } = this.#admission;
+    const held = holds.splice(0);
     let left = postponed.length;
     for (const { index, asking, keys } of postponed) {
       const answer = (given: Answer | ParlError): void => {
@@ -144,8 +147,11 @@ export class PackedFrames {
           const { verdict, dimension, policy } = given;
           rewriteDecision(reply, index, { verdict, dimension, text: texts.get(policy ?? "") ?? -1 });
         }
+        held.push(...holds.splice(0));
         left -= 1;
-        if (left === 0) late(reply);
+        if (left > 0) return;
+        holds.push(...held);
+        late(reply);
       };
       waiting.wait({ asking, shard: frame.shard, answer }, keys, nowUs);
     }

@@ -14,7 +14,6 @@
  * Bad input is answered with a typed error and charges nothing.
  */
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
-import type { JournalHold } from "../admission/journalled-keys.ts";
 import type { Answer } from "../admission/answered-ids.ts";
 import { Lending } from "../admission/lending.ts";
 import type { Holder } from "../admission/loan-messages.ts";
@@ -151,6 +150,11 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#desk.admission;
   }
 
+  /** Decides the checks of a shard that wait, from what is there. */
+  settle(shard: number): void {
+    this.#waiting.settle(this.#nowUs, shard);
+  }
+
   /** Answers decided at a shard that wait for its journal. */
   heldFor(shard: number): number {
     return this.#held.countOf(shard);
@@ -171,7 +175,8 @@ export class ShardActor implements Actor<ShardEvent> {
       if (!(error instanceof ParlError)) throw error;
       answer = this.#error(error);
     }
-    if (answer !== undefined) this.#reply(this.#desk.admission.home, event.replyTo, answer, nowUs, outbox);
+    const shard = event.kind === "packed-frame" ? event.shard : this.#desk.admission.home;
+    if (answer !== undefined) this.#reply(shard, event.replyTo, answer, nowUs, outbox);
     this.#desk.admission.holds.length = 0;
     return this.#desk.sequence - before;
   }
@@ -261,9 +266,10 @@ export class ShardActor implements Actor<ShardEvent> {
   }
 
   #closeShard(shard: number, nowUs: Micros): void {
-    this.#waiting.settle(nowUs, shard);
-    this.#held.drop(shard);
     this.owned.dismiss(shard);
+    this.#held.drop(shard);
+    // It is not for us to decide any more: who waits is told to ask again.
+    this.#waiting.settle(nowUs, shard);
   }
 
   #inquiry(event: Inquiry, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
@@ -328,16 +334,8 @@ export class ShardActor implements Actor<ShardEvent> {
     const shard = shardNumber(String(event.shard), this.#options.shards);
     const home = this.owned.open[shard];
     if (home !== undefined) {
-      const { holds } = this.#desk.admission;
-      // Of the checks that are decided now, for a reply that goes out later.
-      let early: JournalHold[] = [];
-      const late = (reply: Uint8Array): void => {
-        holds.push(...early);
-        this.#reply(shard, event.replyTo, reply, this.#nowUs, outbox);
-      };
-      const reply = this.#frames.answer(event, home, nowUs, { waiting: this.#waiting, late });
-      if (reply === undefined) early = holds.splice(0);
-      return reply;
+      const late = (reply: Uint8Array): void => this.#reply(shard, event.replyTo, reply, this.#nowUs, outbox);
+      return this.#frames.answer(event, home, nowUs, { waiting: this.#waiting, late });
     }
     outbox.send(packSubject(shard, event.tenant), event.payload, event.replyTo);
     return undefined;

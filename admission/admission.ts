@@ -224,7 +224,8 @@ export class Admission implements LoanHome {
 
   /** Charges what was spent elsewhere, whatever the limit says. */
   charge({ shard, policyIndex, high, low }: LoanKey, units: number, nowUs: Micros): void {
-    const limiter = this.limiterOf(shard, policyIndex, nowUs);
+    // Also while the shard is frozen: it may come back.
+    const limiter = this.table.here(shard, nowUs)?.limiter(policyIndex);
     if (limiter === undefined) return;
     limiter.charge(high, low, units, nowUs);
     const heavyKeys = this.table.journal(shard)?.heavyKeys(policyIndex);

@@ -80,6 +80,13 @@ export class ShardTable {
     return keys;
   }
 
+  /** Also of a frozen shard, under the policies in force. */
+  here(shard: number, nowUs: Micros): ShardKeys | undefined {
+    const keys = this.keys(shard);
+    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+    return keys;
+  }
+
   /** Also of a frozen shard; undefined when it is not here. */
   keys(shard: number): ShardKeys | undefined {
     return this.#keys[shard] ?? this.#frozen[shard];
@@ -92,8 +99,7 @@ export class ShardTable {
 
   /** The same for whoever writes pages: under the policies in force. */
   journalToWrite(shard: number, nowUs: Micros): JournalledKeys | undefined {
-    const keys = this.#journals[shard] === undefined ? undefined : this.keys(shard);
-    if (keys !== undefined && keys.revision !== this.#policies.revision) keys.adopt(this.#policies, nowUs);
+    if (this.#journals[shard] !== undefined) this.here(shard, nowUs);
     return this.#journals[shard];
   }
 

@@ -19,7 +19,7 @@ import { checkSpend, type Peek } from "./spend-check.ts";
 import { Traffic } from "./traffic.ts";
 import type { Violation } from "./violation.ts";
 
-export interface Promises {
+interface Promises {
   /** Longest any shard may go without a verdict. */
   readonly gapMs: number;
   /** From the fault until all shards of the lost owner answer. */
@@ -40,7 +40,7 @@ export interface Scenario {
 }
 
 /** What a scenario can do. */
-export interface Stage {
+interface Stage {
   readonly cluster: Cluster;
   readonly traffic: Traffic;
   readonly leaseMs: number;

@@ -22,11 +22,13 @@ describe("crashBudget", () => {
     expect(crashBudget(policy({ windowUs: micros(10 * US_PER_S) }))).toEqual({
       isJournalled: false,
       unjournalledMax: Infinity,
+      lentMax: Infinity,
       unitsAtTakeover: 1_000,
     });
     expect(crashBudget(policy({ windowUs: micros(10 * US_PER_S + 1) }))).toEqual({
       isJournalled: true,
       unjournalledMax: 50,
+      lentMax: 0,
       unitsAtTakeover: 50,
     });
   });
@@ -42,6 +44,7 @@ describe("crashBudget", () => {
     ).toEqual({
       isJournalled: true,
       unjournalledMax: 30,
+      lentMax: 0,
       unitsAtTakeover: 30,
     });
   });
@@ -51,10 +54,18 @@ describe("crashBudget", () => {
     expect(units).toEqual([1, 1, 1, 2, 2, 3]);
   });
 
+  it("keeps half of it for what other processes may be lent", () => {
+    const lent = (limit: number) => crashBudget(policy({ limit, dimension: "org" }));
+    expect(lent(1_000)).toMatchObject({ unjournalledMax: 25, lentMax: 25, unitsAtTakeover: 50 });
+    expect(lent(20)).toMatchObject({ unjournalledMax: 1, lentMax: 1, unitsAtTakeover: 2 });
+    expect(crashBudget(policy({ dimension: "user" }))).toMatchObject({ lentMax: 0, unitsAtTakeover: 50 });
+  });
+
   it("charges nothing for a policy that starts fresh, and journals nothing", () => {
     expect(crashBudget(policy({ onCrash: "fresh" }))).toEqual({
       isJournalled: false,
       unjournalledMax: Infinity,
+      lentMax: Infinity,
       unitsAtTakeover: 0,
     });
   });

@@ -27,6 +27,8 @@ function policies(...shared: Partial<Policy>[]): PolicySet {
       algorithm: "fixed-window",
       limit: 1_000,
       windowUs: micros(3_600 * US_PER_S),
+      // Nothing is journalled, so nothing of a crash bounds what is lent.
+      onCrash: "fresh",
       ...wish,
     })),
   });
@@ -120,6 +122,18 @@ describe("a loan book", () => {
     });
     expect(desk.ask(B, { id: 1, least: 3, need: 700 })).toMatchObject({ granted: 300, deniedCost: 1 });
     expect([desk.lent, desk.remaining, desk.charged]).toEqual([1_000, 1_000, 0]);
+  });
+
+  it("has no more lent in all than a crash may cost, unless one check takes more", () => {
+    const desk = new Desk({ onCrash: "bounded" });
+    expect(desk.ask(A, { id: 1, need: 20 })).toMatchObject({ granted: 20 });
+    expect(desk.ask(B, { id: 1, need: 20 })).toMatchObject({ granted: 5 });
+    expect(desk.lent).toBe(25);
+    expect(desk.ask({ member: "c", incarnation: 3 }, { id: 1, need: 1 })).toMatchObject({
+      status: "refused",
+    });
+    const other = new Desk({ onCrash: "bounded" });
+    expect(other.ask(A, { id: 1, least: 100, need: 100 })).toMatchObject({ granted: 100 });
   });
 
   it("lends on a guess at most 1/(2n) of what is left", () => {

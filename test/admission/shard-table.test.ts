@@ -123,8 +123,8 @@ describe("a shard table", () => {
     table.adopt(compilePolicies(policiesOf(DAILY.replace("100", "200")), 2));
     expect(table.keysOfPolicy(0)).toBe(0);
     expect(table.decided(SHARD, NOW)?.revision).toBe(2);
-    // What was spent is as much of the window as before.
-    expect(remaining(table, 9)).toBe(80);
+    // What was spent stays spent.
+    expect(remaining(table, 9)).toBe(140);
     expect(table.keysOfPolicy(0)).toBe(1);
   });
 

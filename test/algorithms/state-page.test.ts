@@ -169,38 +169,6 @@ describe("logs", () => {
   });
 });
 
-describe("units that may have been spent elsewhere", () => {
-  it.each(ALGORITHMS)("are written as if charged now, and charged to nobody here (%s)", (algorithm) => {
-    const params: AlgorithmParams = { ...FIXED, algorithm };
-    const giver = newLimiter(params);
-    const charged = newLimiter(params);
-    giver.setArrears({ units: 2, atUs: micros(START_US) });
-    charged.setArrears({ units: 2, atUs: micros(START_US) });
-    for (const each of [giver, charged]) each.charge(5, 5, 1, micros(START_US + 1));
-    const writer = new StatePageWriter();
-    giver.beginPage(writer, POLICY, params);
-    // One that has just been charged, at the very moment, and one never seen.
-    for (const [n, units] of [
-      [5, 3],
-      [6, 4],
-    ] as const) {
-      charged.charge(n, n, units, micros(START_US + 1));
-      expect(giver.writeKey(n, n, writer, units)).toBe(true);
-    }
-    expect([giver.keys, peeked(giver, { high: 5, low: 5 }, START_US + 1).remaining]).toEqual([1, 7]);
-    const taker = newLimiter(params);
-    adoptAll(taker, [writer.finish()], START_US);
-    for (const high of [5, 6, 7]) {
-      for (const s of [0, 3, 9.5, 11]) {
-        const nowUs = START_US + 1 + s * US_PER_S;
-        expect(peeked(taker, { high, low: high }, nowUs)).toEqual(
-          peeked(charged, { high, low: high }, nowUs),
-        );
-      }
-    }
-  });
-});
-
 describe("adopting", () => {
   it.each(ALGORITHMS)(
     "moves time on, so that a receiver whose clock is behind mints nothing (%s)",
