@@ -9,16 +9,19 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { ClusterSecret } from "../admission/admission.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { MemoryBudget } from "../algorithms/memory-budget.ts";
+import { invalidArgument } from "../core/errors.ts";
 import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
 import { AdminDesk, type AuditTrail } from "./admin-desk.ts";
 import { JournalStore } from "./journal/journal-store.ts";
 import { connectNats } from "./nats-host.ts";
-import type { MemberFacts } from "./observation.ts";
+import type { MemberFacts, MemberObservation } from "./observation.ts";
 import { LeaseStore } from "./placement/lease-store.ts";
 import { LEASE_TTL_DEFAULT_US } from "./placement/process-lease.ts";
 import { RegionMember } from "./region-member.ts";
+import { callRoll } from "./roll-call.ts";
+import { CENSUS_SUBJECT } from "./subjects.ts";
 import { RegionObserver } from "./region-observer.ts";
 import { ShardActor } from "./shard-actor.ts";
 import { ShardHost } from "./shard-host.ts";
@@ -26,6 +29,8 @@ import type { ShardEvent } from "./shard-event.ts";
 import { SystemClock } from "./system-clock.ts";
 
 const TICK_MS = 10;
+/** Whoever answers at all answers within a turn of its event loop. */
+const NEIGHBOUR_PATIENCE_MS = 200;
 /** How long the last goodbye waits for the server. */
 const GOODBYE_MS = 2_000;
 const INCARNATION_MAX = 2 ** 47;
@@ -73,11 +78,25 @@ export interface ActorProcess {
  */
 export async function startActor(options: ActorProcessOptions): Promise<ActorProcess> {
   const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
+  await refuseOtherRegion(connection, options.region);
   const journals = new JournalStore({ connection, region: options.region });
   const secret = options.secret ?? (await journals.secret(randomBytes(8).toString("hex")));
   const process = new RunningActor(options, connection, journals, secret);
   await process.joined();
   return process;
+}
+
+/**
+ * The subjects of a region do not name it, because every region has servers of its own: beside the processes of
+ * another one every check would be decided twice.
+ */
+async function refuseOtherRegion(connection: NatsConnection, region: string): Promise<void> {
+  const roll = { subject: CENSUS_SUBJECT, expected: 1, patienceMs: NEIGHBOUR_PATIENCE_MS };
+  const [other] = await callRoll<MemberObservation>(connection, roll).catch(() => []);
+  if (other === undefined || other.region === region) return;
+  await connection.close();
+  const rule = `${other.region}, the region of the processes at these servers (each region has servers of its own)`;
+  throw invalidArgument("region", rule, region);
 }
 
 class RunningActor implements ActorProcess {

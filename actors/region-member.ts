@@ -214,7 +214,6 @@ export class RegionMember {
   #snapshot(shard: number): void {
     const host = this.#ensureHost();
     host.unsubscribe(shard);
-    host.actor.settle(shard);
     host.whenQuiet(shard, () => {
       host.actor.owned.freeze(shard);
       this.#journals.close(shard);

@@ -150,14 +150,9 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#desk.admission;
   }
 
-  /** Decides the checks of a shard that wait, from what is there. */
-  settle(shard: number): void {
-    this.#waiting.settle(this.#nowUs, shard);
-  }
-
-  /** Answers decided at a shard that wait for its journal. */
+  /** Answers a shard still owes: decided and waiting for its journal, or waiting for rights of other homes. */
   heldFor(shard: number): number {
-    return this.#held.countOf(shard);
+    return this.#held.countOf(shard) + this.#waiting.countOf(shard);
   }
 
   lane(event: ShardEvent): string {

@@ -88,7 +88,6 @@ export class ShardCourier {
     return {
       send: ({ id }, message) => outbox.send(handoffSubject(id), message, ""),
       freeze: (shard, transfer) => {
-        host.actor.settle(shard);
         host.whenQuiet(shard, () => {
           // Other shards' checks and the public subjects must not charge it either.
           host.actor.owned.freeze(shard);

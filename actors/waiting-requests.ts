@@ -53,6 +53,11 @@ export class WaitingRequests {
     return this.#checks.size;
   }
 
+  /** Of those, at home in one shard. */
+  countOf(shard: number): number {
+    return this.#checks.countOf(shard);
+  }
+
   /** Lets a check wait that was described and looked at; one too many is decided at once. */
   wait(request: WaitingRequest, { locals, remotes }: LookedKeys, nowUs: Micros): void {
     this.waitedTotal += 1;

@@ -78,6 +78,13 @@ export class WaitingChecks<Ticket> {
     return this.#waiting.size;
   }
 
+  /** Of those, decided by one shard. Cost: a walk over all of them. */
+  countOf(shard: number): number {
+    let count = 0;
+    for (const { check } of this.#waiting as Set<Waiting<Ticket>>) if (check.shard === shard) count += 1;
+    return count;
+  }
+
   /** Lets a check wait; false when too many do, and nothing has changed. */
   wait(check: WaitingCheck<Ticket>, monotonicUs: Micros): boolean {
     if (this.#waiting.size >= this.#waitingMax) return false;

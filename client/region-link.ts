@@ -92,6 +92,8 @@ export class RegionLink {
   #frameNumber = 0;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #unansweredInARow = 0;
+  /** When any shard of the region last answered. */
+  #answeredMs = 0;
   #suspectUntilMs = 0;
   #isConnected = true;
   #isClosed = false;
@@ -244,6 +246,7 @@ export class RegionLink {
       return;
     }
     this.#unansweredInARow = 0;
+    this.#answeredMs = performance.now();
     if (message.data[0] === JSON_START) {
       frame.end(refusalOf(message.data));
       return;
@@ -323,6 +326,8 @@ export class RegionLink {
   #giveUp(frame: Frame, nowMs: number): void {
     this.#forget(frame);
     if (nowMs - frame.sentMs < SUSPECT_FRAME_AGE_MS) return;
+    // The region has answered others meanwhile: this says something about one shard's owner only.
+    if (this.#answeredMs > frame.sentMs) return;
     this.#unansweredInARow += 1;
     if (this.#unansweredInARow >= SUSPECT_AFTER_FRAMES) this.#suspectUntilMs = nowMs + SUSPECT_MS;
   }

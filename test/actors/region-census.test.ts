@@ -2,7 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { MemberObservation } from "../../actors/observation.ts";
 import { takeCensus } from "../../actors/region-census.ts";
 
-function seen(member: string, shards: readonly number[], wish: Partial<MemberObservation> = {}): MemberObservation {
+function seen(
+  member: string,
+  shards: readonly number[],
+  wish: Partial<MemberObservation> = {},
+): MemberObservation {
   return {
     region: "eu",
     member,

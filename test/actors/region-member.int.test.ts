@@ -75,8 +75,14 @@ async function balanced(...members: string[]): Promise<Record<string, number>> {
   let owned: Record<string, number> = {};
   const look = async (): Promise<unknown> => {
     const seen = await census().catch(() => undefined);
-    owned = Object.fromEntries(seen?.members.map(({ member, owned: shards }) => [member, shards.length]) ?? []);
-    return { members: Object.keys(owned), unowned: seen?.unowned, isEven: Math.max(...Object.values(owned)) <= most };
+    owned = Object.fromEntries(
+      seen?.members.map(({ member, owned: shards }) => [member, shards.length]) ?? [],
+    );
+    return {
+      members: Object.keys(owned),
+      unowned: seen?.unowned,
+      isEven: Math.max(...Object.values(owned)) <= most,
+    };
   };
   const wish = { members: members.toSorted(), unowned: 0, isEven: true };
   await expect.poll(look, { timeout: PATIENCE_MS }).toEqual(wish);
@@ -208,7 +214,10 @@ describe("the members of a region", { timeout: 60_000 }, () => {
 
   it("refuse a second one of the same name", async () => {
     await start("eu-1", { leaseTtlMs: LEASE_MS, ...FIRST });
-    await expect(start("eu-1", { leaseTtlMs: LEASE_MS })).rejects.toMatchObject({ code: "PARL_INVALID_ARGUMENT", field: "id" });
+    await expect(start("eu-1", { leaseTtlMs: LEASE_MS })).rejects.toMatchObject({
+      code: "PARL_INVALID_ARGUMENT",
+      field: "id",
+    });
     await balanced("eu-1");
     expect(await ask("acme", "alice")).toMatchObject({ allowed: true });
   });

@@ -86,8 +86,13 @@ class Run {
   /** Units admitted or reported, by policy and key. */
   readonly counted = new Map<string, number>();
   readonly reported = new Set<string>();
-  readonly asked: { to: string; asks: readonly Ask[]; isPacked: boolean; isReport: boolean; shard: number }[] =
-    [];
+  readonly asked: {
+    to: string;
+    asks: readonly Ask[];
+    isPacked: boolean;
+    isReport: boolean;
+    shard: number;
+  }[] = [];
 
   constructor({ seed, members, limits, algorithms, faults }: Story) {
     const dimensions = ["user", "key", "org", "global"];
@@ -118,7 +123,8 @@ class Run {
     const shard = homeShard(tenant, user === "" ? key : user, SIMULATED_SHARDS);
     const same = list.map((ask) => ({ ...ask, tenant }));
     const writer = new PackedRequestWriter(verb);
-    for (const ask of same) writer.add(ask.isStrong ? "strong" : "approximate", ask.cost, ask.key, ask.user, "");
+    for (const ask of same)
+      writer.add(ask.isStrong ? "strong" : "approximate", ask.cost, ask.key, ask.user, "");
     const to = region.askFrame(tenant, shard, writer.take(0));
     this.asked.push({ to, asks: same, isPacked, isReport, shard });
   }
@@ -185,21 +191,25 @@ class Run {
   }
 }
 
-it("admit together what every limit allows, and count each check everywhere or nowhere", { timeout: TIMEOUT_MS }, () => {
-  let lent = 0;
-  fc.assert(
-    fc.property(stories, (story) => {
-      const run = new Run(story);
-      for (const act of story.acts) run.act(act);
-      run.region.calm();
-      run.region.pass(SETTLED_US);
-      run.count();
-      run.expectSettled();
-      lent += run.region.loanMessages;
-    }),
-    { numRuns: 60 },
-  );
-  expect(lent).toBeGreaterThan(1_000);
-});
+it(
+  "admit together what every limit allows, and count each check everywhere or nowhere",
+  { timeout: TIMEOUT_MS },
+  () => {
+    let lent = 0;
+    fc.assert(
+      fc.property(stories, (story) => {
+        const run = new Run(story);
+        for (const act of story.acts) run.act(act);
+        run.region.calm();
+        run.region.pass(SETTLED_US);
+        run.count();
+        run.expectSettled();
+        lent += run.region.loanMessages;
+      }),
+      { numRuns: 60 },
+    );
+    expect(lent).toBeGreaterThan(1_000);
+  },
+);
 
 const _unused = US_PER_MS;

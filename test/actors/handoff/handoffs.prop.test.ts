@@ -171,7 +171,8 @@ describe("handoffs", () => {
           expectServing(ran);
           for (const { outcome } of region.ended) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         }),
-        { numRuns: 120 },
+        // The runs that are counted below are among these.
+        { numRuns: 120, seed: 20_261_122 },
       );
       // Else the run proves less than it says.
       for (const outcome of ["moved", "adopted", "aborted", "lost", "recover"] as const) {
