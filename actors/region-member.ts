@@ -68,6 +68,8 @@ export class RegionMember {
   #isFenced = true;
   #isLeaving = false;
   #membersCounted = 0;
+  /** Shards to be asked for. */
+  readonly #asks: { readonly shard: number; readonly from: Holder }[] = [];
   #isOver = false;
 
   constructor(options: RegionMemberOptions) {
@@ -240,17 +242,27 @@ export class RegionMember {
     this.#courier?.close();
     this.#courier = undefined;
     this.#journals.dropAll();
+    this.#asks.length = 0;
     this.#host?.cut();
     this.#host = undefined;
     this.#membersCounted = 0;
   }
 
-  #ask(shard: number, { member, incarnation }: Holder): void {
-    const { clock } = this.#options;
-    const epoch = this.#placement.ownerOf(shard)?.epoch ?? 0;
-    const peer = { id: member, incarnation };
-    if (this.#courier?.handoffs.ask(shard, peer, epoch, clock.monotonicUs()) === true) return;
-    this.#step({ kind: "handoff-ended", shard, outcome: "aborted", revision: 0 });
+  #ask(shard: number, from: Holder): void {
+    this.#asks.push({ shard, from });
+    this.#tryAsks();
+  }
+
+  /** Asks for as many shards as there is room for; a transfer makes room only after it has told of its end. */
+  #tryAsks(): void {
+    const handoffs = this.#courier?.handoffs;
+    while (this.#asks.length > 0 && handoffs?.hasRoomIn !== false) {
+      const { shard, from } = this.#asks.shift() as { shard: number; from: Holder };
+      const epoch = this.#placement.ownerOf(shard)?.epoch ?? 0;
+      const peer = { id: from.member, incarnation: from.incarnation };
+      if (handoffs?.ask(shard, peer, epoch, this.#options.clock.monotonicUs()) === true) continue;
+      this.#step({ kind: "handoff-ended", shard, outcome: "aborted", revision: 0 });
+    }
   }
 
   #ensureHost(): ShardHost {
@@ -322,6 +334,7 @@ export class RegionMember {
 
   #shortTick(): void {
     this.#courier?.handoffs.tick(this.#options.clock.monotonicUs());
+    this.#tryAsks();
     if (this.mayAnswer()) this.#journals.tick();
   }
 
