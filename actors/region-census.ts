@@ -10,7 +10,7 @@ import type { MemberObservation, OwnedShard } from "./observation.ts";
 import type { TallyLine } from "./decision-tally.ts";
 import type { ErrorCode } from "../core/errors.ts";
 
-export interface CensusMember {
+interface CensusMember {
   readonly member: string;
   readonly uptimeMs: number;
   readonly keys: number;

@@ -255,12 +255,12 @@ export class RegionMember {
 
   /** Asks for as many shards as there is room for; a transfer makes room only after it has told of its end. */
   #tryAsks(): void {
-    const handoffs = this.#courier?.handoffs;
-    while (this.#asks.length > 0 && handoffs?.hasRoomIn !== false) {
+    while (this.#asks.length > 0 && this.#courier?.handoffs.hasRoomIn !== false) {
       const { shard, from } = this.#asks.shift() as { shard: number; from: Holder };
       const epoch = this.#placement.ownerOf(shard)?.epoch ?? 0;
       const peer = { id: from.member, incarnation: from.incarnation };
-      if (handoffs?.ask(shard, peer, epoch, this.#options.clock.monotonicUs()) === true) continue;
+      const nowUs = this.#options.clock.monotonicUs();
+      if (this.#courier?.handoffs.ask(shard, peer, epoch, nowUs) === true) continue;
       this.#step({ kind: "handoff-ended", shard, outcome: "aborted", revision: 0 });
     }
   }

@@ -42,7 +42,7 @@ export interface Inquiry extends Arrival {
 }
 
 /** A message whose subject fits nothing we know. */
-export interface Misdirected extends Arrival {
+interface Misdirected extends Arrival {
   readonly kind: "misdirected";
   readonly subject: string;
 }

@@ -23,7 +23,7 @@ const RETRY_MS = 250;
 /** Shards of a dead process are claimed one after the other, within milliseconds. */
 const GATHER_MS = 5;
 
-export interface JournalKeys extends JournalSource {
+interface JournalKeys extends JournalSource {
   /** What was taken and not acked is due again. */
   lost(): void;
 }

@@ -20,7 +20,13 @@ function unfinished(): Uint8Array {
 }
 
 function verdictOf(wish: Partial<Verdict>): Verdict {
-  const base = { limit: 2 ** 31 - 1, remaining: 2 ** 31 - 2, retryAfterUs: 0, resetAfterUs: 6_000, delayUs: 0 };
+  const base = {
+    limit: 2 ** 31 - 1,
+    remaining: 2 ** 31 - 2,
+    retryAfterUs: 0,
+    resetAfterUs: 6_000,
+    delayUs: 0,
+  };
   return Object.assign(new Verdict(), base, wish);
 }
 

@@ -121,11 +121,13 @@ class Traffic {
 
   async #spend(tenant: string, key: string): Promise<void> {
     while (!this.#isOver) {
-      const answer = await ask(tenant, key).catch((error: unknown) => ({ error: String(error) }));
+      const answer: Record<string, unknown> = await ask(tenant, key).catch((error: unknown) => ({
+        error: String(error),
+      }));
       const isSlow = JSON.stringify(answer["error"] ?? "").includes("the check was charged");
       if (isSlow) this.slow += 1;
       else if (answer["allowed"] === true) this.allowed.set(key, (this.allowed.get(key) ?? 0) + 1);
-      else if ("error" in answer) this.failed.push(answer.error);
+      else if ("error" in answer) this.failed.push(String(answer["error"]));
       else this.denied += 1;
     }
   }

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 import { ALGORITHMS } from "../../algorithms/algorithm.ts";
 import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
-import { US_PER_MS, US_PER_S } from "../../core/units.ts";
+import { US_PER_S } from "../../core/units.ts";
 import type { NetworkFaults } from "../admission/loan-network.ts";
 import { itemsOf, policiesOf } from "./lone-shard-actor.ts";
 import { SIMULATED_SHARDS, SimulatedActors } from "./simulated-actors.ts";
@@ -211,5 +211,3 @@ it(
     expect(lent).toBeGreaterThan(1_000);
   },
 );
-
-const _unused = US_PER_MS;

@@ -10,7 +10,9 @@ import { US_PER_MS } from "../../core/units.ts";
 import { policiesOf, SHARDS } from "./lone-shard-actor.ts";
 
 const ORG = orgShard("acme", SHARDS);
-const KEY = Array.from({ length: 9 }, (_, i) => `k${i}`).find((key) => homeShard("acme", key, SHARDS) !== ORG);
+const KEY = Array.from({ length: 9 }, (_, i) => `k${i}`).find(
+  (key) => homeShard("acme", key, SHARDS) !== ORG,
+);
 const KEY_SHARD = homeShard("acme", KEY as string, SHARDS);
 const PER_KEY = "name: key, dimension: key, algorithm: gcra, limit: 100, window: 1d";
 const PER_ORG = "name: org, dimension: org, algorithm: gcra, limit: 20, window: 1d";
@@ -34,7 +36,10 @@ class Scene {
 
   constructor(...policies: string[]) {
     const connection = {
-      subscribe: (subject: string, { callback }: { callback: (error: null, message: Partial<Msg>) => void }) => {
+      subscribe: (
+        subject: string,
+        { callback }: { callback: (error: null, message: Partial<Msg>) => void },
+      ) => {
         this.#callbacks.set(subject, callback);
         return { unsubscribe: () => this.#callbacks.delete(subject), drain: () => Promise.resolve() };
       },

@@ -41,9 +41,10 @@ function region(...policies: string[]): Scene {
   return scene(policies, () => false);
 }
 
+const ownerOf = (shard: number): number => (shard === ORG ? 1 : 0);
+
 /** The same with journals that nobody writes unless the test does. */
 function scene(policies: readonly string[], isJournalled: (shard: number) => boolean): Scene {
-  const ownerOf = (shard: number): number => (shard === ORG ? 1 : 0);
   const all = new SimulatedActors({ policies: policiesOf(...policies), members: 2, ownerOf, isJournalled });
   return { all, holder: all.member(0), home: all.member(1) };
 }

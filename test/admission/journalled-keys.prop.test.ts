@@ -178,7 +178,12 @@ class Shard {
 
   #newLending(home: Admission): Lending {
     const { policies } = this.#options;
-    const lending = new Lending({ holder: { member: "us", incarnation: 1 }, home, policies, nowUs: this.#now });
+    const lending = new Lending({
+      holder: { member: "us", incarnation: 1 },
+      home,
+      policies,
+      nowUs: this.#now,
+    });
     lending.members = 2;
     return lending;
   }
@@ -240,7 +245,11 @@ class Shard {
     const isSnapshot = this.#isSnapshotDue;
     if (isSnapshot) {
       journal.startSnapshot(false);
-      for (let next = journal.nextSnapshotPages(bytes); next !== undefined; next = journal.nextSnapshotPages(bytes))
+      for (
+        let next = journal.nextSnapshotPages(bytes);
+        next !== undefined;
+        next = journal.nextSnapshotPages(bytes)
+      )
         pages.push(...next);
     }
     if (fate !== "lost") this.#pages.push(...pages);

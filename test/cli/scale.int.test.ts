@@ -73,7 +73,13 @@ function isAlive(pid: number): boolean {
 
 function part(n: number): Part {
   const args = ["-e", programOf(n), String(n), folder];
-  return { title: `actor eu-${n}`, path: process.execPath, args, env: {}, readyLine: /^parl actor \d+ ready/ };
+  return {
+    title: `actor eu-${n}`,
+    path: process.execPath,
+    args,
+    env: {},
+    readyLine: /^parl actor \d+ ready/,
+  };
 }
 
 describe("parl scale", () => {
@@ -90,22 +96,26 @@ describe("parl scale", () => {
     expect(said.filter((line) => line.includes("starting it again"))).toEqual([]);
   });
 
-  it("says why a process does not start, and tries it anew when it is asked again", { timeout: 60_000 }, async () => {
-    programOf = (n) => (n === 2 ? BROKEN : PROGRAM);
-    expect(await runHere(scale, "eu", "2", ...here)).toEqual({
-      code: EXIT_FAILED,
-      stdout: "",
-      stderr: "parl scale: actor eu-2 did not start: no room\n",
-    });
-    programOf = () => PROGRAM;
-    expect(await runHere(scale, "eu", "2", "--json", ...here)).toMatchObject({
-      stdout: '{"region":"eu","before":1,"processes":2}\n',
-    });
-    expect(await running()).toEqual([1, 2]);
-    // The one that runs is ended, whatever became of the one that did not.
-    await runHere(scale, "eu", "1", ...here);
-    expect(await running()).toEqual([1]);
-  });
+  it(
+    "says why a process does not start, and tries it anew when it is asked again",
+    { timeout: 60_000 },
+    async () => {
+      programOf = (n) => (n === 2 ? BROKEN : PROGRAM);
+      expect(await runHere(scale, "eu", "2", ...here)).toEqual({
+        code: EXIT_FAILED,
+        stdout: "",
+        stderr: "parl scale: actor eu-2 did not start: no room\n",
+      });
+      programOf = () => PROGRAM;
+      expect(await runHere(scale, "eu", "2", "--json", ...here)).toMatchObject({
+        stdout: '{"region":"eu","before":1,"processes":2}\n',
+      });
+      expect(await running()).toEqual([1, 2]);
+      // The one that runs is ended, whatever became of the one that did not.
+      await runHere(scale, "eu", "1", ...here);
+      expect(await running()).toEqual([1]);
+    },
+  );
 
   it("lets the demo end while it waits for a process", { timeout: 60_000 }, async () => {
     programOf = () => MUTE;

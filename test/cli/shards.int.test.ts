@@ -36,8 +36,10 @@ async function lines(...argv: string[]): Promise<Record<string, unknown>[]> {
 describe("parl shards", () => {
   it("lists every shard once, in order, with its owner", async () => {
     const all = await lines();
-    expect(all.map(({ shard }) => shard)).toEqual(Array.from({ length: SHARDS_DEFAULT }, (_, shard) => shard));
-    expect(new Set(all.map(({ region: name, member }) => `${name} ${member}`))).toEqual(
+    expect(all.map(({ shard }) => shard)).toEqual(
+      Array.from({ length: SHARDS_DEFAULT }, (_, shard) => shard),
+    );
+    expect(new Set(all.map(({ region: name, member }) => `${String(name)} ${String(member)}`))).toEqual(
       new Set([`eu ${region.actor.member}`]),
     );
     for (const { epoch, sinceUs } of all) {
@@ -50,12 +52,12 @@ describe("parl shards", () => {
 
   it("tells how busy each is while it watches", async () => {
     const home = homeShard("acme", "bob", SHARDS_DEFAULT);
-    let isOver = false;
+    const watch = { isOver: false };
     const asking = (async () => {
-      while (!isOver) await runHere(check, "bob", ...here, "--tenant", "acme", "--tokens", "0");
+      while (!watch.isOver) await runHere(check, "bob", ...here, "--tenant", "acme", "--tokens", "0");
     })();
     const said = await runHere(shards, "--json", "--watch-ms", "1000", ...here);
-    isOver = true;
+    watch.isOver = true;
     await asking;
     const busy = (JSON.parse(said.stdout) as { shards: { shard: number; checksPerS: number }[] }).shards;
     expect(busy.filter(({ checksPerS }) => checksPerS > 0).map(({ shard }) => shard)).toEqual([home]);

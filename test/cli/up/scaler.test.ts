@@ -75,7 +75,13 @@ describe("a scaler", () => {
     await scaler.scaleTo(1);
     expect(group.running).toEqual(["actor 1"]);
     await scaler.scaleTo(1);
-    expect(group.log).toEqual(["start actor 1", "start actor 2", "start actor 3", "end actor 3", "end actor 2"]);
+    expect(group.log).toEqual([
+      "start actor 1",
+      "start actor 2",
+      "start actor 3",
+      "end actor 3",
+      "end actor 2",
+    ]);
     await scaler.scaleTo(2);
     expect(group.running).toEqual(["actor 1", "actor 2"]);
   });
