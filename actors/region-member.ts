@@ -346,7 +346,8 @@ export class RegionMember {
       if (this.#journals.isOpening(shard)) return;
       if (this.#placement.isOpen(shard)) owned += 1;
     }
-    if (owned > 0 || this.membersAlive > 1) this.#ready.resolve();
+    // Alone it has to have everything; beside others its share comes by and by.
+    if (owned === shards || this.membersAlive > 1) this.#ready.resolve();
   }
 
   #journalHost(): JournalHost {

@@ -12,7 +12,7 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../core/clock.ts";
 import type { Micros } from "../core/units.ts";
-import type { Actor } from "./actor.ts";
+import type { Actor, Outbox } from "./actor.ts";
 import { ActorRuntime } from "./actor-runtime.ts";
 import type { ShardMessage } from "./handoff/parked-messages.ts";
 import { LIMITED_ROLL_SUBJECT } from "./limited-call.ts";
@@ -29,6 +29,8 @@ import {
 } from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-router";
+/** Where a process speaks that may not: nobody hears it. */
+const SILENT: Outbox = { reply: () => undefined, send: () => undefined };
 
 export interface ShardHostOptions {
   readonly connection: NatsConnection;
@@ -188,13 +190,16 @@ export class ShardHost {
     };
     return {
       step: (event, nowUs, outbox) => {
+        const mayAnswer = this.#options.mayAnswer();
         if (!("replyTo" in event)) {
-          const decided = actor.step(event, nowUs, outbox);
+          // Shards come and go; what would answer or ask waits until it may.
+          const isIdle = !mayAnswer && (event.kind === "tick" || event.kind === "journal-advanced");
+          const decided = isIdle ? 0 : actor.step(event, nowUs, mayAnswer ? outbox : SILENT);
           done(event);
           return decided;
         }
         done(event);
-        if (this.#options.mayAnswer()) return actor.step(event, nowUs, outbox);
+        if (mayAnswer) return actor.step(event, nowUs, outbox);
         this.fenced += 1;
         return 0;
       },

@@ -55,6 +55,7 @@ export class ProcessGroup {
       this.#watch(running);
       return;
     }
+    await this.end(part.title);
     const message = `${part.title} did not start: ${lastWords.join(" / ") || "it said nothing"}`;
     throw new ParlError("PARL_UNAVAILABLE", message);
   }

@@ -23,7 +23,7 @@ export class Scaler {
   readonly #signal: AbortSignal;
   #processes = 0;
   /** One change at a time, in the order they were asked for. */
-  #changing: Promise<void> = Promise.resolve();
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(group: ProcessGroup, actors: RegionActors, signal: AbortSignal) {
     this.#group = group;
@@ -40,15 +40,16 @@ export class Scaler {
     });
   }
 
-  /** Resolves when so many processes run. @throws ParlError PARL_UNAVAILABLE when one does not start */
-  scaleTo(processes: number): Promise<void> {
+  /** Resolves when so many processes run, with how many there were before. @throws ParlError PARL_UNAVAILABLE when one does not start */
+  scaleTo(processes: number): Promise<number> {
     const change = this.#changing.then(() => this.#change(processes));
     this.#changing = change.catch(() => undefined);
     return change;
   }
 
-  async #change(processes: number): Promise<void> {
+  async #change(processes: number): Promise<number> {
     const { part } = this.#actors;
+    const before = this.#processes;
     while (this.#processes < processes && !this.#signal.aborted) {
       await this.#group.start(part(this.#processes + 1), this.#signal);
       this.#processes += 1;
@@ -57,14 +58,15 @@ export class Scaler {
       await this.#group.end(part(this.#processes).title);
       this.#processes -= 1;
     }
+    return before;
   }
 
   async #asked(message: Msg): Promise<void> {
     let answer: unknown;
     try {
-      const before = this.#processes;
-      await this.scaleTo(processesAsked(message.data));
-      answer = { region: this.#actors.region, before, processes: this.#processes };
+      const processes = processesAsked(message.data);
+      const before = await this.scaleTo(processes);
+      answer = { region: this.#actors.region, before, processes };
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
       answer = errorBody(error);
