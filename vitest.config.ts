@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/totals-reporter.ts"],
+    setupFiles: ["./test/fixed-seeds.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

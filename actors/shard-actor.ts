@@ -16,6 +16,7 @@
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
 import type { Answer } from "../admission/answered-ids.ts";
 import { Lending } from "../admission/lending.ts";
+import { LendingHome } from "../admission/lending-home.ts";
 import type { Holder } from "../admission/loan-messages.ts";
 import type { PolicyDocument } from "../admission/policy.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
@@ -81,7 +82,8 @@ export class ShardActor implements Actor<ShardEvent> {
     this.#options = options;
     const admission = new Admission({ ...options, policies });
     const { self: holder, startedUs: nowUs } = options;
-    this.#lending = new Lending({ holder, home: admission, policies, nowUs });
+    const home = new LendingHome(admission.table, admission.holds);
+    this.#lending = new Lending({ holder, home, policies, nowUs });
     admission.lending = this.#lending;
     this.#loans = new LoanDesk(this.#lending);
     this.#desk = new DecisionDesk(admission, new DecisionTally(policies));

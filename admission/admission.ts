@@ -25,7 +25,6 @@ import type { Balance } from "./balance.ts";
 import type { Standing } from "./balances.ts";
 import { judgeBeside, unitsBeside } from "./held-units.ts";
 import type { Lending } from "./lending.ts";
-import type { LoanHome } from "./loan-book.ts";
 import type { LoanKey } from "./loan.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardTable } from "./shard-table.ts";
@@ -50,7 +49,7 @@ export interface AdmissionOptions {
 /** What to do about rights that are neither here nor known to be refused: ask and wait, or decide without them. */
 export type WhenMissing = "wait" | "deny" | "allow";
 
-export class Admission implements LoanHome {
+export class Admission {
   readonly shards: number;
   readonly table: ShardTable;
   /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
@@ -215,22 +214,6 @@ export class Admission implements LoanHome {
       places.filter((i) => (this.#looked[i] !== undefined) === isHere).map((i) => this.#keyLooked(i)),
     ) as [LoanKey[], LoanKey[]];
     return { locals, remotes };
-  }
-
-  /** The limiter of an open shard, for the loan book. */
-  limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined {
-    return this.table.decided(shard, nowUs)?.limiter(policyIndex);
-  }
-
-  /** Charges what was spent elsewhere, whatever the limit says. */
-  charge({ shard, policyIndex, high, low }: LoanKey, units: number, nowUs: Micros): void {
-    // Also while the shard is frozen: it may come back.
-    const limiter = this.table.here(shard, nowUs)?.limiter(policyIndex);
-    if (limiter === undefined) return;
-    limiter.charge(high, low, units, nowUs);
-    const heavyKeys = this.table.journal(shard)?.heavyKeys(policyIndex);
-    const position = heavyKeys?.charged(high, low, units, Infinity, nowUs) ?? 0;
-    if (heavyKeys !== undefined && position > 0) this.holds.push({ heavyKeys, position });
   }
 
   /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */

@@ -60,6 +60,8 @@ export interface LoanHome {
   limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined;
   /** Charges what was spent elsewhere, whatever the limit says. */
   charge(key: LoanKey, units: number, nowUs: Micros): void;
+  /** Told before an answer that leaves units with a holder. */
+  granting?(key: LoanKey, nowUs: Micros): void;
 }
 
 export interface LoanMoment {
@@ -277,6 +279,7 @@ export class LoanBook {
     }
     row.heardUs = moment.monotonicUs;
     if (asked.id > row.lastId) this.#take(row, asked, limiter, moment);
+    if (row.lastAmount > 0) this.#home.granting?.(row.loan, moment.nowUs);
     const grant = this.#lender.answer(row, asked, limiter, moment.nowUs);
     if (grant.deniedCost > 0 && row.loan.lent > row.lent) this.#wantRecall(row.loan);
     return grant;

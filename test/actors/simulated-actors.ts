@@ -175,7 +175,7 @@ export class SimulatedActors {
     const shard = dimension === "global" ? globalShard(SIMULATED_SHARDS) : admission.home;
     const home = this.ownerOf(shard);
     const nowUs = micros(this.time.nowUs);
-    const limiter = home.actor.admission.limiterOf(shard, index, nowUs);
+    const limiter = home.actor.admission.table.decided(shard, nowUs)?.limiter(index);
     if (limiter === undefined) throw new Error(`shard ${shard} is not open at ${home.name}`);
     const verdict = new Verdict();
     limiter.evaluate(high, low, 0, nowUs, verdict);
