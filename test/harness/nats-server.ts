@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +52,11 @@ export async function startNatsServer(options: TestNatsServerOptions = {}): Prom
     url: `nats://127.0.0.1:${port}`,
     port,
     kill: () => end("SIGKILL"),
-    pause: () => void child.kill("SIGSTOP"),
+    pause() {
+      child.kill("SIGSTOP");
+      // The signal is on its way; until it has arrived the server answers.
+      while (!isStopped(child.pid as number));
+    },
     resume: () => void child.kill("SIGCONT"),
     async stop() {
       child.kill("SIGCONT");
@@ -59,6 +64,14 @@ export async function startNatsServer(options: TestNatsServerOptions = {}): Prom
       await rm(store, { recursive: true });
     },
   };
+}
+
+/** As Linux tells; where nobody tells, at once. */
+function isStopped(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync(path)) return true;
+  const words = readFileSync(path, "utf8");
+  return words.slice(words.lastIndexOf(")") + 2).startsWith("T");
 }
 
 /** Reads the server's log up to "Server is ready". Rejects with the log when it ends before. */
