@@ -8,8 +8,9 @@
  *                                admission (keys, policies)
  *
  * One process owns a set of shards and runs one of these. A check that concerns keys of several shards —
- * user, API key, organisation, everybody — is decided in one step, because all their homes are here. The
- * epoch travels in every frame, so that a later owner can tell a message meant for an earlier one.
+ * user, API key, organisation, everybody — is decided in one step from what is here: keys at home, and rights
+ * borrowed from homes in other processes. When some are missing it waits for them, charging nothing. Every
+ * shard has an epoch, which travels in frames and replies: of two owners the earlier one is not heard.
  *
  * Bad input is answered with a typed error and charges nothing.
  */
