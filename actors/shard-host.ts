@@ -29,8 +29,6 @@ import {
 } from "./subjects.ts";
 
 const QUEUE_GROUP = "parl-router";
-/** Where a process speaks that may not: nobody hears it. */
-const SILENT: Outbox = { reply: () => undefined, send: () => undefined };
 
 export interface ShardHostOptions {
   readonly connection: NatsConnection;
@@ -71,7 +69,7 @@ export class ShardHost {
         return this.#gated(this.#actor);
       },
       clock,
-      outbox: natsOutbox(connection),
+      outbox: this.#gatedOutbox(natsOutbox(connection)),
       ...(record === undefined ? {} : { record }),
       onCrash,
     });
@@ -183,6 +181,15 @@ export class ShardHost {
     this.runtime.post(event);
   }
 
+  /** Asks again when something goes out: it may have been decided, or asked for, a while ago. */
+  #gatedOutbox(outbox: Outbox): Outbox {
+    const { mayAnswer } = this.#options;
+    return {
+      reply: (to, payload) => mayAnswer() && outbox.reply(to, payload),
+      send: (subject, payload, replyTo) => mayAnswer() && outbox.send(subject, payload, replyTo),
+    };
+  }
+
   #gated(actor: ShardActor): Actor<ShardEvent> {
     const done = (event: ShardEvent): void => {
       if ("replyTo" in event) this.#accepted.delete(event);
@@ -194,7 +201,7 @@ export class ShardHost {
         if (!("replyTo" in event)) {
           // Shards come and go; what would answer or ask waits until it may.
           const isIdle = !mayAnswer && (event.kind === "tick" || event.kind === "journal-advanced");
-          const decided = isIdle ? 0 : actor.step(event, nowUs, mayAnswer ? outbox : SILENT);
+          const decided = isIdle ? 0 : actor.step(event, nowUs, outbox);
           done(event);
           return decided;
         }
