@@ -14,6 +14,7 @@
  * A check is described by registers (`describe…`, then `evaluate`), so that a packed frame is decided
  * straight from its bytes. Nothing is allocated per decision.
  */
+import { markedLow } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { Verdict } from "../core/decision.ts";
 import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
@@ -65,6 +66,7 @@ export class Admission {
 
   #policies: PolicySet;
   readonly #hash: IdentityHash;
+  readonly #budget: MemoryBudget;
   readonly #views = new Map<string, TenantView>();
 
   // The check described: identity and home by dimension; an absent dimension has home −1.
@@ -92,6 +94,7 @@ export class Admission {
     this.shards = options.shards;
     this.#policies = options.policies;
     this.#hash = new IdentityHash(options.secret.high, options.secret.low);
+    this.#budget = options.budget;
     this.table = new ShardTable(options.shards, options.policies, options.budget);
     this.#view = this.#viewOf("");
   }
@@ -199,11 +202,21 @@ export class Admission {
     this.evaluate(0, nowUs);
   }
 
-  /** Visits what each matching policy says of the check described; charges nothing. */
-  inspect(cost: number, nowUs: Micros, visit: (policyIndex: number, verdict: Verdict) => void): void {
+  /**
+   * Visits what each matching policy says of the check described; charges nothing. A key `isShared` that has to
+   * do with an overflow bucket.
+   */
+  inspect(
+    cost: number,
+    nowUs: Micros,
+    visit: (policyIndex: number, verdict: Verdict, isShared: boolean) => void,
+  ): void {
     const view = this.#view;
     for (const [i, index] of view.policyIndices.entries()) {
-      if (this.#look(i, cost, nowUs)) visit(index, this.#one);
+      if (!this.#look(i, cost, nowUs)) continue;
+      const dimension = view.dimensions[i] as number;
+      const limiter = this.#looked[this.#lookedCount];
+      visit(index, this.#one, limiter?.isAbout(this.highOf(dimension), this.lowOf(dimension)) === false);
     }
   }
 
@@ -254,6 +267,7 @@ export class Admission {
     this.#lookedBalance[place] = undefined;
     if (keys !== undefined) {
       const limiter = keys.limiter(index);
+      limiter.quota = this.#view.quota;
       const held = this.lending === undefined ? 0 : this.lending.heldOf(index, high, low);
       if (held === 0) limiter.evaluate(high, low, cost, nowUs, this.#one);
       else this.#evaluateBeside(held, limiter, i, cost, nowUs);
@@ -295,8 +309,8 @@ export class Admission {
     const heavyKeys = journal?.heavyKeys(this.#view.policyIndices[place] as number);
     if (heavyKeys === undefined) return;
     const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number) - limiter.usedByUnseen();
-    const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
-    const position = heavyKeys.charged(high, low, cost, used, nowUs);
+    // What was charged may be a bucket that the key shares.
+    const position = heavyKeys.charged(limiter.high, limiter.low, cost, used, nowUs);
     if (position > 0) this.holds.push({ heavyKeys, position });
   }
 
@@ -321,6 +335,7 @@ export class Admission {
       policyIndex: this.#view.policyIndices[place] as number,
       high: this.#high[dimension] as number,
       low: this.#low[dimension] as number,
+      quota: this.#view.quota,
     };
   }
 
@@ -360,7 +375,7 @@ export class Admission {
 
   #place(dimension: number, identity: IdentityHash, placement: number): void {
     this.#high[dimension] = identity.high;
-    this.#low[dimension] = identity.low;
+    this.#low[dimension] = markedLow(identity.high, identity.low, this.#view.quota.tenant);
     this.#homes[dimension] = placement % this.shards;
   }
 
@@ -374,7 +389,7 @@ export class Admission {
     let view = this.#views.get(tenant);
     if (view === undefined) {
       if (this.#views.size >= TENANT_VIEWS_MAX) this.#views.clear();
-      view = new TenantView(tenant, this.#policies, this.#hash, this.shards);
+      view = new TenantView(tenant, this.#policies, this.#hash, this.shards, this.#budget);
       this.#views.set(tenant, view);
     }
     return view;

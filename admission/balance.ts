@@ -6,6 +6,7 @@
  *      │▒▒▒ held ▒▒▒│░░░ queued ░░░│ available        held: checks waiting for another key's rights
  *      └────────── left ─────┘                         queued: checks waiting for these
  */
+import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
 import type { LoanKey } from "./loan.ts";
 import { isSameSession, NO_SESSION, type BorrowRow, type GrantRow, type Session } from "./loan-messages.ts";
@@ -31,6 +32,7 @@ export class Balance implements Due, LoanKey {
   policyIndex: number;
   readonly high: number;
   readonly low: number;
+  readonly quota: KeyQuota | undefined;
 
   session: Session = NO_SESSION;
   /** Units of this session, in all. */
@@ -90,6 +92,7 @@ export class Balance implements Due, LoanKey {
     this.policyIndex = key.policyIndex;
     this.high = key.high;
     this.low = key.low;
+    this.quota = key.quota;
     this.owed = owed;
     this.owedFrom = owed;
     this.usedUs = nowUs;

@@ -129,6 +129,7 @@ export class Borrowing {
       policy: policy.name,
       high: balance.high >>> 0,
       low: balance.low & 0xffff,
+      quota: balance.quota,
       id: this.#lastId,
       session: balance.session,
       spent: balance.spent,

@@ -98,12 +98,14 @@ export class Lender {
   /** Until everything ahead of the grant has left the queue. */
   #delayUs({ loan, lastAmount }: LoanRow, limiter: KeyedLimiter, nowUs: Micros): number {
     if (limiter.algorithm.name !== "leaky-queue" || lastAmount === 0) return 0;
+    limiter.quota = loan.quota;
     limiter.evaluate(loan.high, loan.low, Math.max(0, loan.lent - lastAmount), nowUs, this.#verdict);
     return this.#verdict.resetAfterUs;
   }
 
   #evaluate(loan: Loan, limiter: KeyedLimiter, cost: number, nowUs: Micros): void {
     const { policyIndex, high, low } = loan;
+    limiter.quota = loan.quota;
     const { capacity } = limiter.algorithm;
     const held = loan.lent + this.#pending.pendingOf(policyIndex, high, low);
     limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#verdict);

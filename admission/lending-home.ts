@@ -25,28 +25,30 @@ export class LendingHome implements LoanHome {
     return this.#table.decided(shard, nowUs)?.limiter(policyIndex);
   }
 
-  charge({ shard, policyIndex, high, low }: LoanKey, units: number, nowUs: Micros): void {
+  charge({ shard, policyIndex, high, low, quota }: LoanKey, units: number, nowUs: Micros): void {
     // Also while the shard is frozen: it may come back.
     const limiter = this.#table.here(shard, nowUs)?.limiter(policyIndex);
     if (limiter === undefined) return;
+    limiter.quota = quota;
     limiter.charge(high, low, units, nowUs);
-    this.#tell(shard, policyIndex, high, low, { units, used: Infinity, nowUs });
+    this.#tell(shard, policyIndex, limiter, { units, used: Infinity, nowUs });
   }
 
   /** More is about to be promised of a key: whatever the journal still lacks of it comes first. */
-  granting({ shard, policyIndex, high, low }: LoanKey, nowUs: Micros): void {
+  granting({ shard, policyIndex, high, low, quota }: LoanKey, nowUs: Micros): void {
     const limiter = this.limiterOf(shard, policyIndex, nowUs);
     if (limiter === undefined) return;
+    limiter.quota = quota;
     limiter.evaluate(high, low, 0, nowUs, this.#verdict);
     const used = limiter.algorithm.capacity - this.#verdict.remaining - limiter.usedByUnseen();
-    this.#tell(shard, policyIndex, high, low, { units: 0, used, nowUs });
+    this.#tell(shard, policyIndex, limiter, { units: 0, used, nowUs });
   }
 
+  /** @param limiter that has just looked at the key: what it charged may be a bucket shared with others */
   #tell(
     shard: number,
     policyIndex: number,
-    high: number,
-    low: number,
+    { high, low }: KeyedLimiter,
     { units, used, nowUs }: { units: number; used: number; nowUs: Micros },
   ): void {
     const heavyKeys = this.#table.journal(shard)?.heavyKeys(policyIndex);

@@ -218,7 +218,8 @@ export class LoanBook {
     for (const loan of this.#loans.values()) {
       const policy = this.#policies.policies[loan.policyIndex]?.name;
       if (loan.shard !== shard || policy === undefined) continue;
-      for (const row of loan.rows.values()) records.push({ policy, high: loan.high, low: loan.low, row });
+      const { high, low, quota } = loan;
+      for (const row of loan.rows.values()) records.push({ policy, high, low, quota, row });
     }
     return writeLoanRows(records);
   }
@@ -232,10 +233,15 @@ export class LoanBook {
   importShard(shard: number, bytes: Uint8Array, nowUs: Micros, monotonicUs: Micros): void {
     const records = readLoanRows(bytes);
     this.dropShard(shard);
-    for (const { policy, high, low, row: from } of records) {
+    for (const { policy, high, low, quota, row: from } of records) {
       const policyIndex = this.#indices.get(policy);
       if (policyIndex === undefined) continue;
-      const row = this.#open({ shard, policyIndex, high, low }, from.holder, from.session, monotonicUs);
+      const row = this.#open(
+        { shard, policyIndex, high, low, quota },
+        from.holder,
+        from.session,
+        monotonicUs,
+      );
       row.grant(from.granted);
       row.join(from);
       row.owed = from.owed;
@@ -271,7 +277,8 @@ export class LoanBook {
         this.tally.full += 1;
         return unlent(asked, "full");
       }
-      const key = { shard, policyIndex, high: asked.high, low: asked.low };
+      const { high, low, quota } = asked;
+      const key = { shard, policyIndex, high, low, quota };
       row = this.#open(key, holder, this.#newSession(moment), moment.monotonicUs);
     } else if (asked.id < row.lastId) {
       this.tally.stale += 1;

@@ -6,6 +6,7 @@
  *        ├─ LoanRow  eu-1#…    lent = granted − spent − returned
  *        └─ LoanRow  eu-2#…
  */
+import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
 import type { BorrowRow, Holder, Session } from "./loan-messages.ts";
 
@@ -16,6 +17,8 @@ export interface LoanKey {
   /** 32 and 16 bits of identity; higher bits of `low` are ignored. */
   readonly high: number;
   readonly low: number;
+  /** Of the key's tenant; absent when nobody has told. */
+  readonly quota?: KeyQuota | undefined;
 }
 
 export class Loan implements LoanKey {
@@ -23,6 +26,7 @@ export class Loan implements LoanKey {
   policyIndex: number;
   readonly high: number;
   readonly low: number;
+  readonly quota: KeyQuota | undefined;
   /** Units lent to all holders: they count as charged. Invariant: the sum of the rows' `lent`. */
   lent = 0;
   readonly rows = new Map<string, LoanRow>();
@@ -35,6 +39,7 @@ export class Loan implements LoanKey {
     this.policyIndex = key.policyIndex;
     this.high = key.high;
     this.low = key.low;
+    this.quota = key.quota;
   }
 }
 

@@ -17,6 +17,7 @@ import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { KeySet } from "../algorithms/key-set.ts";
 import { highOf, lowOf } from "../algorithms/key-table.ts";
+import type { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
 import type { StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
@@ -62,6 +63,7 @@ export class ShardKeys {
   droppedEntries = 0;
 
   readonly #budget: MemoryBudget;
+  readonly #census: KeyCensus | undefined;
   /** This shard's place in the growth cycle of all shards, 0 … 1. */
   readonly #stagger: number;
   #policies: PolicySet;
@@ -79,12 +81,14 @@ export class ShardKeys {
   #dirtyIndex = 0;
   #dirtyFrom = 0;
 
-  constructor(shard: number, stagger: number, policies: PolicySet, budget: MemoryBudget) {
+  /** @param census of all keys of the process; without it no tenant is ever full */
+  constructor(shard: number, stagger: number, policies: PolicySet, budget: MemoryBudget, census?: KeyCensus) {
     this.shard = shard;
     this.#stagger = stagger;
     this.#policies = policies;
     this.#revision = policies.revision;
     this.#budget = budget;
+    this.#census = census;
   }
 
   limiter(index: number): KeyedLimiter {
@@ -326,7 +330,10 @@ export class ShardKeys {
   }
 
   #openWith(index: number, params: AlgorithmParams): Holding {
-    const options = { stagger: this.#stagger, budget: this.#budget };
+    const { dimension } = this.#policies.policies[index] as Policy;
+    // An organisation is one key, and so is everybody: nobody is full of those.
+    const census = dimension === "user" || dimension === "key" ? this.#census : undefined;
+    const options = { stagger: this.#stagger, budget: this.#budget, census };
     const limiter = new KeyedLimiter(createAlgorithm(params), options);
     const dirty = this.#isTracking ? new KeySet(this.#budget) : undefined;
     return this.#hold(index, { limiter, params, dirty });

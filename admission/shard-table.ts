@@ -4,6 +4,7 @@
  *      newKeys ─▶ (filled) ─▶ open ─▶ decided here ─▶ freeze ─▶ on its way out ─▶ close
  *                                          ▲────── thaw ──────┘
  */
+import { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
 import { JournalledKeys } from "./journalled-keys.ts";
@@ -12,6 +13,8 @@ import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
 export class ShardTable {
   readonly shards: number;
+  /** Who holds how many of the keys of all shards that are here, on their way in or out as well. */
+  readonly census = new KeyCensus();
   readonly #budget: MemoryBudget;
   #policies: PolicySet;
   /** By shard; undefined where the home is another process. */
@@ -33,7 +36,7 @@ export class ShardTable {
 
   /** Keys for a shard, to be filled before it is opened. */
   newKeys(shard: number): ShardKeys {
-    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
+    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget, this.census);
   }
 
   /**

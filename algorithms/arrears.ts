@@ -57,11 +57,11 @@ export class ArrearsSlot {
     page.load(algorithm, this.#open(algorithm, page.nowUs), 0);
   }
 
-  /** Writes a copy into the slot of a new key. @returns whether there is anything to copy */
-  copyTo(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
+  /** Writes the state of a key never seen into its slot. */
+  start(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): void {
     const owed = this.at(algorithm, nowUs);
-    if (owed !== undefined) copyKey(algorithm, owed, words, at, nowUs);
-    return owed !== undefined;
+    if (owed === undefined) algorithm.open(words, at, nowUs);
+    else copyKey(algorithm, owed, words, at, nowUs);
   }
 
   retune(algorithm: Algorithm, previous: Algorithm, nowUs: Micros): void {

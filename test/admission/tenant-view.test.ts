@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { GLOBAL, KEY, ORG, TenantView, USER } from "../../admission/tenant-view.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { DIMENSIONS } from "../../core/decision.ts";
 import { IdentityHash } from "../../core/half-sip-hash.ts";
 import { globalShard, orgShard } from "../../core/key.ts";
@@ -21,7 +22,7 @@ const policies = compilePolicies(
 );
 
 function viewOf(tenant: string): TenantView {
-  return new TenantView(tenant, policies, hash, SHARDS);
+  return new TenantView(tenant, policies, hash, SHARDS, new MemoryBudget(Infinity));
 }
 
 describe("TenantView", () => {
