@@ -48,6 +48,8 @@ export interface MemberObservation extends MemberFacts {
   readonly bytes: number;
   readonly evictedLive: number;
   readonly overflowed: number;
+  /** How many tenants have no room for new keys. Who they are is for operators only (limited-call.ts). */
+  readonly fullTenants: number;
   readonly policies: readonly { readonly name: string; readonly keys: number }[];
   readonly decisions: readonly TallyLine[];
   readonly errors: Partial<Record<ErrorCode, number>>;
@@ -80,6 +82,7 @@ export function observeMember(
     ...about,
     owned,
     ...total,
+    fullTenants: admission.tenants.full().length,
     policies,
     decisions: tally.decisions(),
     errors: tally.errors(),
@@ -120,7 +123,7 @@ export function observeKey(
   admission.describe(tenant, user, key);
   const { home } = admission;
   const policies: unknown[] = [];
-  admission.inspect(cost, nowUs, (index, verdict) => {
+  admission.inspect(cost, nowUs, (index, verdict, isShared) => {
     const policy = admission.policies.policies[index] as Policy;
     policies.push({
       policy: policy.name,
@@ -130,6 +133,8 @@ export function observeKey(
       // What is left before asking: an allowing verdict has already taken the cost off.
       remaining: verdict.remaining + (verdict.outcome === "allowed" ? cost : 0),
       retryAfterMs: jsonMillis(verdict.retryAfterUs),
+      // Whether it shares a bucket with other new keys of its tenant, or of everybody when memory is spent.
+      overflow: isShared,
     });
   });
   const ids = {

@@ -3,7 +3,7 @@
  *
  *      parl.observe.region ─▶ any process ─▶ parl.members.observe ─▶ all of them ─▶ one answer
  *
- * Counters and gauges add up. A process that does not answer in time is missing from `members`, and the
+ * Counters and gauges add up, but for tenants without room, of whom each process may see the same ones. A process that does not answer in time is missing from `members`, and the
  * shards nobody claimed are counted: a census says what it has not seen.
  */
 import type { MemberObservation, OwnedShard } from "./observation.ts";
@@ -39,6 +39,8 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
     bytes: total((one) => one.bytes),
     evictedLive: total((one) => one.evictedLive),
     overflowed: total((one) => one.overflowed),
+    // A process of an older version does not say.
+    fullTenants: Math.max(...seen.map((one) => one.fullTenants ?? 0)),
     mailboxDepth: total((one) => one.mailboxDepth),
     overloaded: total((one) => one.overloaded),
     crashes: total((one) => one.crashes),

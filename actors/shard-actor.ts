@@ -34,6 +34,7 @@ import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { resetKey } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
+import type { LimitedReport } from "./limited-call.ts";
 import { LoanDesk } from "./loan-desk.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
 import { OwnedShards } from "./owned-shards.ts";
@@ -44,6 +45,8 @@ import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subje
 /** After so long a shard that was moving has arrived. */
 const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
+/** Of tenants without room for new keys, so many to an operator. */
+const FULL_TENANTS_TOLD = 100;
 /** How a held grant is addressed; no subject has a space. */
 const GRANT_TO = "grant ";
 /** Shards swept per tick; with ticks of 10 ms every shard is visited each 160 ms. */
@@ -280,7 +283,10 @@ export class ShardActor implements Actor<ShardEvent> {
           observeMember({ region, member, shards }, admission, this.#desk.tally, this.owned.open, facts()),
         );
       case "limited":
-        return encodeJson(this.#desk.limited.report(nowUs));
+        return encodeJson({
+          ...this.#desk.limited.report(nowUs),
+          fullTenants: admission.tenants.full().slice(0, FULL_TENANTS_TOLD),
+        } satisfies LimitedReport);
       case "policy":
         return encodeJson(observePolicy(region, admission, event.name));
       case "shard": {

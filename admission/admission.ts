@@ -29,10 +29,8 @@ import type { Lending } from "./lending.ts";
 import type { LoanKey } from "./loan.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardTable } from "./shard-table.ts";
-import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
-
-/** Tenants remembered; beyond that the cache starts over, so that inventing tenants costs us no memory. */
-const TENANT_VIEWS_MAX = 4_096;
+import { GLOBAL, KEY, ORG, USER, type TenantView } from "./tenant-view.ts";
+import { TenantViews } from "./tenant-views.ts";
 
 export interface ClusterSecret {
   readonly high: number;
@@ -61,13 +59,11 @@ export class Admission {
   tightest = -1;
   /** Home shard of the check described, by its finest dimension. */
   home = 0;
+  readonly tenants: TenantViews;
   /** Charges that the journal must know before their answers go out; emptied by whoever answers. */
   readonly holds: JournalHold[] = [];
 
   #policies: PolicySet;
-  readonly #hash: IdentityHash;
-  readonly #budget: MemoryBudget;
-  readonly #views = new Map<string, TenantView>();
 
   // The check described: identity and home by dimension; an absent dimension has home −1.
   readonly #high = new Int32Array(4);
@@ -93,10 +89,11 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.shards = options.shards;
     this.#policies = options.policies;
-    this.#hash = new IdentityHash(options.secret.high, options.secret.low);
-    this.#budget = options.budget;
     this.table = new ShardTable(options.shards, options.policies, options.budget);
-    this.#view = this.#viewOf("");
+    const { census } = this.table;
+    const hash = new IdentityHash(options.secret.high, options.secret.low);
+    this.tenants = new TenantViews(options.policies, { ...options, hash, census });
+    this.#view = this.tenants.of("");
   }
 
   /** One that decides everything: every shard is open. */
@@ -116,8 +113,8 @@ export class Admission {
     this.#policies = policies;
     this.table.adopt(policies);
     this.lending?.adopt(policies);
-    this.#views.clear();
-    this.#view = this.#viewOf("");
+    this.tenants.adopt(policies);
+    this.#view = this.tenants.of("");
   }
 
   /** Describes the check to be decided by its tokens; an absent user or key is "". */
@@ -360,7 +357,7 @@ export class Admission {
   }
 
   #startCheck(tenant: string): TenantView {
-    const view = tenant === this.#view.tenant ? this.#view : this.#viewOf(tenant);
+    const view = tenant === this.#view.tenant ? this.#view : this.tenants.of(tenant);
     this.#view = view;
     this.#homes[USER] = -1;
     this.#homes[KEY] = -1;
@@ -383,15 +380,5 @@ export class Admission {
     const user = this.#homes[USER] as number;
     const key = this.#homes[KEY] as number;
     this.home = user >= 0 ? user : key >= 0 ? key : (this.#homes[ORG] as number);
-  }
-
-  #viewOf(tenant: string): TenantView {
-    let view = this.#views.get(tenant);
-    if (view === undefined) {
-      if (this.#views.size >= TENANT_VIEWS_MAX) this.#views.clear();
-      view = new TenantView(tenant, this.#policies, this.#hash, this.shards, this.#budget);
-      this.#views.set(tenant, view);
-    }
-    return view;
   }
 }

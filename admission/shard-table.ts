@@ -109,6 +109,7 @@ export class ShardTable {
   /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
+    this.census.reconsider();
     for (const journal of this.#journals) journal?.adopt(policies);
   }
 

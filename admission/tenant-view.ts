@@ -24,13 +24,21 @@ const QUOTA_TOKEN = "_quota";
 /** A tenant may fill a quarter of the memory, at 16 bytes a key. */
 const BUDGET_BYTES_PER_KEY = 4 * 16;
 
+export interface TenantViewOptions {
+  readonly hash: IdentityHash;
+  readonly shards: number;
+  /** Of which a tenant has its share where the policies do not say how many keys it may hold. */
+  readonly budget: MemoryBudget;
+}
+
 export class TenantView {
   readonly tenant: string;
   /** FNV-1a of the tenant token, to be continued with a key's. */
   readonly placement: number;
   readonly userHash: IdentityHash;
   readonly keyHash: IdentityHash;
-  /** How many of its users and keys may have a slot. */
+  /** How many users and keys it may hold in this process, each counted under every policy that looks at it. */
+  readonly keysMax: number;
   readonly quota: KeyQuota;
   /** Policies that apply, finest dimension first: index into the policy set, and dimension. */
   readonly policyIndices: Int32Array;
@@ -42,8 +50,7 @@ export class TenantView {
   readonly globalLow: number;
   readonly globalShard: number;
 
-  /** @param budget that the tenant has its share of where the policies do not say how many keys it may hold */
-  constructor(tenant: string, policies: PolicySet, hash: IdentityHash, shards: number, budget: MemoryBudget) {
+  constructor(tenant: string, policies: PolicySet, { hash, shards, budget }: TenantViewOptions) {
     this.tenant = tenant;
     this.placement = fnv1aString(tenant);
     this.userHash = hash.withPrefix(identityPrefix(tenant, "user"));
@@ -57,8 +64,8 @@ export class TenantView {
     const id = org.high === 0 ? 1 : org.high;
     const policiesOf = (dimension: number): number => this.dimensions.filter((d) => d === dimension).length;
     const policiesMost = Math.max(policiesOf(USER), policiesOf(KEY));
-    const keysMax = policies.keysMaxOf(tenant) ?? Math.floor(budget.bytesMax / BUDGET_BYTES_PER_KEY);
-    this.quota = KeyQuota.of(id, keysMax, policiesMost);
+    this.keysMax = policies.keysMaxOf(tenant) ?? Math.floor(budget.bytesMax / BUDGET_BYTES_PER_KEY);
+    this.quota = KeyQuota.of(id, this.keysMax, policiesMost);
     org.ofString(ORG_TOKEN);
     this.orgHigh = org.high;
     this.orgLow = org.low;

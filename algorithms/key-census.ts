@@ -17,6 +17,9 @@
  *
  *      both marks ≥ μ + t/3 + √(t²/9 + 2tμ)
  *
+ * and it is over when either is below 7/8 of that: were it over with the next key to go, a tenant could watch its own
+ * new keys, learn from each that made it full that it is marked, and keep the others.
+ *
  * By Bernstein's inequality (a key comes in P entries, so the count moves in steps of P) a tenant with at most K
  * keys passes either mark with probability ≤ 10^−4.5, both ≤ 10⁻⁹. How far beyond K one can get that invents
  * keys is in docs/adr/0011. Marked keys have less hash: two of n keys in one table share a limit with
@@ -35,7 +38,7 @@ const KEYS_PER_MARK = 128;
 const TAGS = 2 ** 16;
 /** A tenant with fewer keys than it may have passes one mark by chance with probability e to the −this. */
 const CHANCE = Math.log(1e9) / 2;
-/** From this share of what it may hold on, a tenant's new keys have idle ones swept out of their way. */
+/** Nearly full: then new keys have idle ones swept out of their way. A full tenant is full until it is below. */
 const NEAR = 7 / 8;
 const U32_MAX = 2 ** 32 - 1;
 /** Not 0: no tenant's bucket is the one that everybody shares (key-room.ts). */
@@ -89,6 +92,8 @@ export function isMarked(high: number): boolean {
 export class KeyCensus {
   /** Marked keys by which mark and its 16 bits; no entry is 0. */
   readonly #marked = new Map<number, number>();
+  /** Tenants that were full and have been nearly full ever since. */
+  readonly #full = new Set<number>();
 
   /** A table has one marked key more, or less. @param high, low as stored */
   count(high: number, low: number, change: 1 | -1): void {
@@ -98,13 +103,24 @@ export class KeyCensus {
     else this.#marked.set(mark, keys);
   }
 
-  /** Whether new keys of the tenant must do with its overflow bucket. */
-  isFull({ tenant, markedMax }: KeyQuota): boolean {
-    return this.#first(tenant) >= markedMax && this.#second(tenant) >= markedMax;
+  /** Whether new keys of the tenant must do with its overflow bucket. To be asked before each of them. */
+  isFull(quota: KeyQuota): boolean {
+    const { tenant, markedMax } = quota;
+    if (!this.isNearlyFull(quota)) return false;
+    if (this.#hasMarks(tenant, markedMax)) this.#full.add(tenant);
+    return this.#full.has(tenant);
   }
 
+  /** The same, and ends that the tenant is full. */
   isNearlyFull({ tenant, markedNear }: KeyQuota): boolean {
-    return this.#first(tenant) >= markedNear && this.#second(tenant) >= markedNear;
+    const isNear = this.#hasMarks(tenant, markedNear);
+    if (!isNear && this.#full.size > 0) this.#full.delete(tenant);
+    return isNear;
+  }
+
+  /** Tenants may hold other numbers of keys from now on. */
+  reconsider(): void {
+    this.#full.clear();
   }
 
   /** About how many keys a tenant holds. */
@@ -115,6 +131,10 @@ export class KeyCensus {
   /** Whether no table has a marked key. */
   get isEmpty(): boolean {
     return this.#marked.size === 0;
+  }
+
+  #hasMarks(tenant: number, count: number): boolean {
+    return this.#first(tenant) >= count && this.#second(tenant) >= count;
   }
 
   #first(tenant: number): number {

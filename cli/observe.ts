@@ -27,7 +27,17 @@ const NOBODY = "no process of the region answers; start one with parl actor";
 
 const VIEWS = {
   key: {
-    header: ["region", "shard", "policy", "dimension", "algorithm", "remaining", "limit", "ms to wait"],
+    header: [
+      "region",
+      "shard",
+      "policy",
+      "dimension",
+      "algorithm",
+      "remaining",
+      "limit",
+      "ms to wait",
+      "bucket",
+    ],
     rows: ({ region, shard, policies }) =>
       list(policies).map((each) => [
         cell(region),
@@ -35,6 +45,7 @@ const VIEWS = {
         ...["policy", "dimension", "algorithm", "remaining", "limit", "retryAfterMs"].map((name) =>
           cell(each[name]),
         ),
+        each["overflow"] === true ? "shared" : "its own",
       ]),
   },
   policy: {

@@ -35,8 +35,14 @@ const PLAIN: readonly {
   {
     type: "counter",
     name: "overflowed_total",
-    help: "Checks of new keys that shared the overflow key.",
+    help: "Checks of new keys that shared an overflow bucket.",
     value: (seen) => seen.overflowed,
+  },
+  {
+    type: "gauge",
+    name: "tenants_full",
+    help: "Tenants that hold as many keys as they may, in the process with most of them.",
+    value: (seen) => seen.fullTenants,
   },
   {
     type: "counter",

@@ -87,9 +87,12 @@ async function examineActor(nats: NatsConnection, shards: number): Promise<strin
     throw new Error(`the actor has ${facts.shards} shards, --shards says ${shards}; they must be equal`);
   }
   if (facts.crashes > 0) throw new Error(`the actor crashed ${facts.crashes} times; its stderr says why`);
-  const pressure =
-    facts.evictedLive + facts.overflowed > 0
-      ? `, ${facts.evictedLive} live keys evicted for lack of memory`
-      : "";
+  const pressure = [
+    [facts.evictedLive, "live keys evicted for lack of memory"],
+    [facts.overflowed, "checks of new keys shared an overflow bucket"],
+    [facts.fullTenants, "tenants hold as many keys as they may (parl limited names them)"],
+  ]
+    .map(([count, what]) => (Number(count) > 0 ? `, ${count} ${what}` : ""))
+    .join("");
   return `answers in ${tookMs} ms: ${facts.shards} shards, ${facts.keys} keys${pressure}`;
 }

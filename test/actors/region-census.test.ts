@@ -16,6 +16,7 @@ function seen(
     bytes: 1_000,
     evictedLive: 1,
     overflowed: 2,
+    fullTenants: 3,
     mailboxDepth: 3,
     overloaded: 4,
     crashes: 5,
@@ -38,6 +39,7 @@ describe("a census", () => {
       bytes: 20,
       evictedLive: 30,
       overflowed: 40,
+      fullTenants: 1,
       mailboxDepth: 50,
       overloaded: 60,
       crashes: 70,
@@ -53,6 +55,8 @@ describe("a census", () => {
       bytes: 1_020,
       evictedLive: 31,
       overflowed: 42,
+      // They may be the same ones.
+      fullTenants: 3,
       mailboxDepth: 53,
       overloaded: 64,
       crashes: 75,
@@ -100,6 +104,12 @@ describe("a census", () => {
       { ...line, policy: "r", count: 1 },
     ]);
     expect(errors).toEqual({ PARL_MALFORMED: 3, PARL_OVERLOADED: 7 });
+  });
+
+  it("hears out a process of a version that does not count full tenants", () => {
+    const { fullTenants, ...older } = seen("a", [0]);
+    expect(takeCensus([older as MemberObservation, seen("b", [1])]).fullTenants).toBe(fullTenants);
+    expect(takeCensus([older as MemberObservation]).fullTenants).toBe(0);
   });
 
   it("changes nothing that it was told", () => {
