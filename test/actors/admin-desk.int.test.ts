@@ -162,6 +162,19 @@ describe("what is limited", () => {
     });
   });
 
+  it("comes with the tenants that are full, each as full as it is anywhere", async () => {
+    region.members.push(new HeavyHitters(), new HeavyHitters());
+    region.membersExpected = 3;
+    const full = (tenant: string, keys: number) => ({ tenant, keys, keysMax: 100 });
+    region.fullTenants.push([full("acme", 300), full("~w7Y", 110)], undefined, [full("~w7Y", 140)]);
+    expect(await region.ask("parl.admin.limited")).toMatchObject({
+      fullTenants: [full("acme", 300), full("ö", 140)],
+    });
+    expect(await region.ask("parl.admin.limited", { top: 1 })).toMatchObject({
+      fullTenants: [full("acme", 300)],
+    });
+  });
+
   it("is answered without those who do not answer, and says that they are missing", async () => {
     region.membersExpected = 2;
     region.refuse(0, alice, 1);

@@ -103,6 +103,11 @@ export class LoneShardActor implements Outbox {
     return this.answer({ kind: "packed-frame", tenant, shard, payload, via: shard, replyTo: "r" });
   }
 
+  /** What it tells the operators' desk. */
+  limited(): unknown {
+    return jsonOf(this.answer({ kind: "inquiry", what: "limited", name: "", via: -1, replyTo: "r" }));
+  }
+
   /** The state of everything, for "nothing changed". */
   region(): unknown {
     return jsonOf(this.answer({ kind: "inquiry", what: "member", name: "", via: -1, replyTo: "r" }));

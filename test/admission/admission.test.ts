@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { parsePolicyText } from "../../actors/policy-text.ts";
 import { Admission } from "../../admission/admission.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { StatePageReader } from "../../algorithms/state-page.ts";
+import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
 
@@ -30,5 +33,112 @@ describe("Admission", () => {
     const { outcome, remaining } = admission.verdict;
     expect({ outcome, remaining }).toEqual({ outcome: "denied", remaining: 0 });
     expect(admission.policies.policies[admission.tightest]?.name).toBe("key-day");
+  });
+});
+
+const PER_KEY = "name: per-key, dimension: key, algorithm: gcra, limit: 10, window: 1d";
+const PER_ORG = "name: per-org, dimension: org, algorithm: gcra, limit: 1000000, window: 1d";
+
+/** Asks once for so many keys that nobody has seen; how many were let through. */
+function invent(admission: Admission, tenant: string, keys: number, from = 0): number {
+  let allowed = 0;
+  for (let n = from; n < from + keys; n += 1) {
+    admission.describe(tenant, "", `invented-${n}`);
+    admission.decide(1, now);
+    if (admission.verdict.outcome === "allowed") allowed += 1;
+  }
+  return allowed;
+}
+
+function remaining(admission: Admission, tenant: string, key: string): number {
+  admission.describe(tenant, "", key);
+  admission.decide(0, now);
+  return admission.verdict.remaining;
+}
+
+function keysOf(admission: Admission): number {
+  return admission.table.keysOfPolicy(0);
+}
+
+describe("a tenant that invents keys", () => {
+  it("gets no more than its share of the memory, and evicts and hinders nobody", () => {
+    const budget = new MemoryBudget(4 * 2 ** 20);
+    const admission = admissionOf([PER_KEY], budget);
+    const spent = (n: number): number => 1 + (n % 10);
+    for (let n = 0; n < 20_000; n += 1) {
+      admission.describe("globex", "", `k${n}`);
+      admission.decide(spent(n), now);
+    }
+    // A quarter of 4 MiB at 16 bytes is 65,536 keys; and 10 in each of the four shards' buckets.
+    const allowed = invent(admission, "acme", 400_000);
+    expect(allowed).toBeGreaterThan(65_536);
+    expect(allowed).toBeLessThan(95_000);
+    const usage = [0, 1, 2, 3].map((shard) => admission.table.usage(shard));
+    expect(usage.reduce((sum, { overflowed }) => sum + overflowed, 0)).toBe(400_000 - allowed + 40);
+    expect(usage.reduce((sum, { evictedLive }) => sum + evictedLive, 0)).toBe(0);
+    expect(budget.bytesUsed).toBeLessThan(budget.bytesMax / 2);
+    for (let n = 0; n < 20_000; n += 1) expect(remaining(admission, "globex", `k${n}`)).toBe(10 - spent(n));
+    expect(invent(admission, "globex", 20_000)).toBe(20_000);
+    expect(admission.tenants.full()).toEqual([{ tenant: "acme", keys: expect.any(Number), keysMax: 65_536 }]);
+  });
+
+  it("is let have more, or less, by the policies, and at once", () => {
+    const keysMax = (text: string, revision: number) =>
+      compilePolicies(
+        parsePolicyText(`version: 1\n${text}policies: [{ ${PER_KEY} }]\n`, "test.yaml"),
+        revision,
+      );
+    const admission = admissionOf([PER_KEY]);
+    admission.adopt(keysMax("tenants: { acme: { keysMax: 100 } }\n", 2));
+    expect(invent(admission, "acme", 10_000)).toBeLessThan(5_500);
+    const held = keysOf(admission);
+    expect(invent(admission, "globex", 10_000)).toBe(10_000);
+    admission.adopt(keysMax("tenants: { acme: { keysMax: 20000 } }\nkeysMax: 100\n", 3));
+    expect(invent(admission, "acme", 5_000, 20_000)).toBe(5_000);
+    expect(keysOf(admission)).toBe(held + 10_000 + 5_000);
+    expect(invent(admission, "globex", 5_000, 20_000)).toBeLessThanOrEqual(40);
+  });
+
+  it("does not lose its organisation's key to a bucket, which would start anew when there is room", () => {
+    const keysMax = `version: 1\nkeysMax: 1\npolicies: [{ ${PER_KEY} }, { ${PER_ORG} }]\n`;
+    const admission = admissionOf([]);
+    admission.adopt(compilePolicies(parsePolicyText(keysMax, "test.yaml"), 2));
+    const allowed = invent(admission, "acme", 5_000);
+    expect(admission.tenants.full()).toMatchObject([{ tenant: "acme" }]);
+    const left: number[] = [];
+    admission.describe("acme", "", "");
+    admission.inspect(0, now, (index, { remaining: units }, isShared) => {
+      expect([index, isShared]).toEqual([1, false]);
+      left.push(units);
+    });
+    expect(left).toEqual([1_000_000 - allowed]);
+  });
+
+  it("has its bucket journalled like any key", () => {
+    const slow = "name: per-key, dimension: key, algorithm: gcra, limit: 100, window: 1d";
+    const policies = compilePolicies(
+      parsePolicyText(`version: 1\nkeysMax: 1\npolicies: [{ ${slow} }]\n`, "test.yaml"),
+    );
+    const options = { shards: 1, secret: { high: 1, low: 2 }, policies, budget: new MemoryBudget(Infinity) };
+    const admission = new Admission(options);
+    admission.table.open(0, admission.table.newKeys(0), true);
+    invent(admission, "acme", 5_000);
+    admission.describe("acme", "", "one more");
+    admission.decide(60, now);
+    const left = remaining(admission, "acme", "and another");
+    expect(left).toBeLessThan(40);
+
+    const successor = new Admission(options);
+    const keys = successor.table.newKeys(0);
+    const reader = new StatePageReader();
+    for (const page of admission.table.journalToWrite(0, now)?.takeDue(2 ** 20) ?? []) {
+      reader.open(page);
+      keys.adoptPage(reader, now);
+    }
+    successor.table.open(0, keys, true);
+    const { high, low } = successor.tenants.of("acme").quota;
+    const verdict = new Verdict();
+    keys.limiter(0).evaluate(high, low, 0, now, verdict);
+    expect(verdict.remaining).toBe(left);
   });
 });

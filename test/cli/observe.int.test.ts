@@ -38,9 +38,12 @@ it("shows what a key has left under every policy, and charges nothing", async ()
   const shard = String(homeShard("acme", "u1", SHARDS_DEFAULT));
   for (let i = 0; i < 2; i += 1) {
     const [header, ...rows] = await cells("key", "alice", "--tenant", "acme", "--user", "u1");
-    expect(header?.join()).toBe("region,shard,policy,dimension,algorithm,remaining,limit,ms to wait");
+    expect(header?.join()).toBe("region,shard,policy,dimension,algorithm,remaining,limit,ms to wait,bucket");
     expect(new Set(rows.map((row) => row.join()))).toEqual(
-      new Set([`eu,${shard},three-a-year,key,fixed-window,1,3,0`, `eu,${shard},per-user,user,gcra,7,100,0`]),
+      new Set([
+        `eu,${shard},three-a-year,key,fixed-window,1,3,0,its own`,
+        `eu,${shard},per-user,user,gcra,7,100,0,its own`,
+      ]),
     );
   }
 });

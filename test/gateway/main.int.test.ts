@@ -192,6 +192,7 @@ it("counts what it answered, and its numbers agree with the actor's", async () =
     "mailbox_depth",
     "evictions_total",
     "overflowed_total",
+    "tenants_full",
     "overloaded_total",
     "crashes_total",
   ]) {
