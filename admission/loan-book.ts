@@ -40,8 +40,9 @@ import type { PendingCharges } from "./pending-charges.ts";
 import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { RowShares } from "./row-shares.ts";
 
-/** Rows held; beyond that nothing more is lent. Some 600 bytes each. */
+/** Rows held, of all tenants together (row-shares.ts); beyond that nothing more is lent. Some 600 bytes each. */
 const ROWS_MAX = 100_000;
 const RECALL_EVERY_US = micros(20_000);
 /** A holder that has anything reports every 0.5 s: one not heard for this long is asked what it has left … */
@@ -92,7 +93,7 @@ export class LoanBook {
 
   readonly #home: LoanHome;
   readonly #lender: Lender;
-  readonly #rowsMax: number;
+  readonly #shares: RowShares;
   #policies: PolicySet;
   #indices: ReadonlyMap<string, number>;
   readonly #loans = new KeyMap<Loan>();
@@ -107,7 +108,7 @@ export class LoanBook {
     this.#policies = options.policies;
     this.#indices = policyIndices(options.policies);
     this.#lender = new Lender(options.pending);
-    this.#rowsMax = options.rowsMax ?? ROWS_MAX;
+    this.#shares = new RowShares(options.rowsMax ?? ROWS_MAX);
     this.#births = options.birthsFrom;
   }
 
@@ -273,7 +274,7 @@ export class LoanBook {
     if (row === undefined) {
       const isReport = asked.want === 0 && asked.owed === asked.owedFrom;
       if (isReport) return unlent(asked, "granted");
-      if (this.tally.rows >= this.#rowsMax) {
+      if (!this.#shares.hasRoom(asked.quota)) {
         this.tally.full += 1;
         return unlent(asked, "full");
       }
@@ -342,6 +343,7 @@ export class LoanBook {
     const rows = this.#byHolder.get(name);
     if (rows === undefined) this.#byHolder.set(name, new Set([row]));
     else rows.add(row);
+    this.#shares.take(loan.quota);
     this.tally.rows += 1;
     this.#schedule(row);
     return row;
@@ -364,6 +366,7 @@ export class LoanBook {
     rows?.delete(row);
     if (rows?.size === 0) this.#byHolder.delete(name);
     this.#due.remove(row);
+    this.#shares.give(row.loan.quota);
     this.tally.rows -= 1;
   }
 

@@ -1,5 +1,6 @@
 import { mkdir, rename, rmdir } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { FullTenant } from "../../admission/tenant-views.ts";
 import { HeavyHitters, HITTER_HALF_LIFE_US } from "../../admission/heavy-hitters.ts";
 import { globalShard, homeShard, orgShard } from "../../core/key.ts";
 import { BLOCKED, DeskRegion, FREE } from "./desk-region.ts";
@@ -165,13 +166,16 @@ describe("what is limited", () => {
   it("comes with the tenants that are full, each as full as it is anywhere", async () => {
     region.members.push(new HeavyHitters(), new HeavyHitters());
     region.membersExpected = 3;
-    const full = (tenant: string, keys: number) => ({ tenant, keys, keysMax: 100 });
-    region.fullTenants.push([full("acme", 300), full("~w7Y", 110)], undefined, [full("~w7Y", 140)]);
+    const [acme, some] = ["acme", "~w7Y"].map((tenant) => ({ tenant, keys: 300, keysMax: 100 })) as [
+      FullTenant,
+      FullTenant,
+    ];
+    region.fullTenants.push([acme, { ...some, keys: 110 }], undefined, [{ ...some, keys: 140 }]);
     expect(await region.ask("parl.admin.limited")).toMatchObject({
-      fullTenants: [full("acme", 300), full("ö", 140)],
+      fullTenants: [acme, { ...some, tenant: "ö", keys: 140 }],
     });
     expect(await region.ask("parl.admin.limited", { top: 1 })).toMatchObject({
-      fullTenants: [full("acme", 300)],
+      fullTenants: [acme],
     });
   });
 

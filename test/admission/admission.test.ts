@@ -50,13 +50,13 @@ function invent(admission: Admission, tenant: string, keys: number, from = 0): n
   return allowed;
 }
 
-function remaining(admission: Admission, tenant: string, key: string): number {
+function leftOf(admission: Admission, tenant: string, key: string): number {
   admission.describe(tenant, "", key);
   admission.decide(0, now);
   return admission.verdict.remaining;
 }
 
-function keysOf(admission: Admission): number {
+function heldBy(admission: Admission): number {
   return admission.table.keysOfPolicy(0);
 }
 
@@ -64,10 +64,10 @@ describe("a tenant that invents keys", () => {
   it("gets no more than its share of the memory, and evicts and hinders nobody", () => {
     const budget = new MemoryBudget(4 * 2 ** 20);
     const admission = admissionOf([PER_KEY], budget);
-    const spent = (n: number): number => 1 + (n % 10);
-    for (let n = 0; n < 20_000; n += 1) {
+    const spent = Array.from({ length: 20_000 }, (_, n) => 1 + (n % 10));
+    for (const [n, units] of spent.entries()) {
       admission.describe("globex", "", `k${n}`);
-      admission.decide(spent(n), now);
+      admission.decide(units, now);
     }
     // A quarter of 4 MiB at 16 bytes is 65,536 keys; and 10 in each of the four shards' buckets.
     const allowed = invent(admission, "acme", 400_000);
@@ -77,7 +77,7 @@ describe("a tenant that invents keys", () => {
     expect(usage.reduce((sum, { overflowed }) => sum + overflowed, 0)).toBe(400_000 - allowed + 40);
     expect(usage.reduce((sum, { evictedLive }) => sum + evictedLive, 0)).toBe(0);
     expect(budget.bytesUsed).toBeLessThan(budget.bytesMax / 2);
-    for (let n = 0; n < 20_000; n += 1) expect(remaining(admission, "globex", `k${n}`)).toBe(10 - spent(n));
+    for (const [n, units] of spent.entries()) expect(leftOf(admission, "globex", `k${n}`)).toBe(10 - units);
     expect(invent(admission, "globex", 20_000)).toBe(20_000);
     expect(admission.tenants.full()).toEqual([{ tenant: "acme", keys: expect.any(Number), keysMax: 65_536 }]);
   });
@@ -91,11 +91,11 @@ describe("a tenant that invents keys", () => {
     const admission = admissionOf([PER_KEY]);
     admission.adopt(keysMax("tenants: { acme: { keysMax: 100 } }\n", 2));
     expect(invent(admission, "acme", 10_000)).toBeLessThan(5_500);
-    const held = keysOf(admission);
+    const held = heldBy(admission);
     expect(invent(admission, "globex", 10_000)).toBe(10_000);
     admission.adopt(keysMax("tenants: { acme: { keysMax: 20000 } }\nkeysMax: 100\n", 3));
     expect(invent(admission, "acme", 5_000, 20_000)).toBe(5_000);
-    expect(keysOf(admission)).toBe(held + 10_000 + 5_000);
+    expect(heldBy(admission)).toBe(held + 10_000 + 5_000);
     expect(invent(admission, "globex", 5_000, 20_000)).toBeLessThanOrEqual(40);
   });
 
@@ -125,7 +125,7 @@ describe("a tenant that invents keys", () => {
     invent(admission, "acme", 5_000);
     admission.describe("acme", "", "one more");
     admission.decide(60, now);
-    const left = remaining(admission, "acme", "and another");
+    const left = leftOf(admission, "acme", "and another");
     expect(left).toBeLessThan(40);
 
     const successor = new Admission(options);

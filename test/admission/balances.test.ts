@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { KeyQuota } from "../../algorithms/key-census.ts";
 import { HOLDER, HolderDesk, OWNER, policiesShared, SHARED_KEY } from "./holder-desk.ts";
 
 describe("a refusal", () => {
@@ -136,3 +137,40 @@ describe("balances", () => {
     expect(desk.pass(1_000_000)).toEqual([]);
   });
 });
+
+describe("many keys", () => {
+  const [acme, globex] = [new KeyQuota(1, 5), new KeyQuota(2, 5)];
+
+  it("of one tenant leave room for those of others, until they are forgotten", () => {
+    const desk = new HolderDesk();
+    const opened = Array.from({ length: 8 }, (_, n) => openOf(desk, 100 + n, acme) !== undefined);
+    expect(opened.filter(Boolean)).toHaveLength(5);
+    expect([openOf(desk, 100, acme), openOf(desk, 200, globex)]).not.toContain(undefined);
+    desk.balances.takeMessages(desk.now);
+    desk.nowUs += 5_000_000;
+    desk.balances.tick(desk.now);
+    desk.balances.takeMessages(desk.now);
+    expect(desk.balances.tally.rows).toBe(0);
+    expect(openOf(desk, 300, acme)).toBeDefined();
+  });
+
+  it("say whose they are when they are asked for", () => {
+    const desk = new HolderDesk();
+    const balance = openOf(desk, 100, acme);
+    if (balance === undefined) throw new Error("no room");
+    desk.balances.reserve(balance, 1, OWNER, desk.now);
+    expect(desk.sent()).toMatchObject({ high: 100, quota: acme });
+  });
+
+  it("of a policy that is gone are given back", () => {
+    const desk = new HolderDesk();
+    for (let n = 0; n < 5; n += 1) openOf(desk, n, acme);
+    desk.balances.adopt(policiesShared({ name: "other" }));
+    expect(openOf(desk, 6, acme)).toBeDefined();
+    expect(desk.balances.tally.rows).toBe(1);
+  });
+});
+
+function openOf(desk: HolderDesk, high: number, quota: KeyQuota) {
+  return desk.balances.open({ ...SHARED_KEY, high, quota }, desk.now);
+}

@@ -238,9 +238,11 @@ it("is written and read with as many rows as it may have, and with no more", () 
   expect(() => encodeRecall({ ...most, rows: [...most.rows, ...RECALL.rows] })).toThrow("send several");
 });
 
+function read(wrong: object): unknown {
+  return decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...BORROW, ...wrong }] }));
+}
+
 it("keeps amounts in order and refuses claims that cannot be", () => {
-  const read = (wrong: object): unknown =>
-    decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...BORROW, ...wrong }] }));
   expect(() => read({ least: 2 })).toThrow(
     "need of the borrow message is 1, not between least, 2, and want, 1",
   );

@@ -11,6 +11,10 @@ function documentOf(...policies: unknown[]): unknown {
   return { version: 1, policies };
 }
 
+function parseTenants(tenants: object, rest: object = {}) {
+  return parsePolicies({ ...(documentOf() as object), tenants, ...rest }, "test");
+}
+
 function problemsOf(input: unknown): readonly PolicyProblem[] {
   try {
     parsePolicies(input, "test");
@@ -75,10 +79,8 @@ describe("a sound document", () => {
   });
 
   it("says how many keys a tenant may hold, each and every one", () => {
-    const keysOf = (tenants: object, rest: object = {}) =>
-      parsePolicies({ ...(documentOf() as object), tenants, ...rest }, "test");
     const tenants = { acme: { plan: "gold" }, "a b": { keysMax: 7 }, both: { plan: "gold", keysMax: 9 } };
-    const document = keysOf(tenants, { keysMax: 2 ** 31 - 1 });
+    const document = parseTenants(tenants, { keysMax: 2 ** 31 - 1 });
     expect(document.keysMax).toStrictEqual({
       everyTenant: 2 ** 31 - 1,
       byTenant: new Map([
@@ -87,8 +89,10 @@ describe("a sound document", () => {
       ]),
     });
     expect([...document.plans.keys()]).toStrictEqual(["acme", "both"]);
-    expect(keysOf({ acme: { plan: "gold" } }).keysMax).toBeUndefined();
-    expect(keysOf({ acme: { keysMax: 1 } }).keysMax).toStrictEqual({ byTenant: new Map([["acme", 1]]) });
+    expect(parseTenants({ acme: { plan: "gold" } }).keysMax).toBeUndefined();
+    expect(parseTenants({ acme: { keysMax: 1 } }).keysMax).toStrictEqual({
+      byTenant: new Map([["acme", 1]]),
+    });
   });
 
   it("may have no policies, a limit of 0 with a burst, and a tenant that is no list", () => {

@@ -71,7 +71,7 @@ describe("a quota", () => {
 
   it("without a bound is never used up, not even by way of another process", () => {
     const census = new KeyCensus();
-    for (let i = 0; i < 100_000; i += 1) for (const high of [0, 64]) count(census, high, ACME);
+    for (let i = 0; i < 100_000; i += 1) for (const high of [0, 64]) note(census, high, ACME);
     for (const quota of [KeyQuota.of(ACME, Infinity, 1), new KeyQuota(ACME, 2 ** 32 - 1)]) {
       expect([census.isFull(quota), census.isNearlyFull(quota)]).toEqual([false, false]);
     }
@@ -93,7 +93,7 @@ describe("a census", () => {
     const census = new KeyCensus();
     const quota = new KeyQuota(ACME, 16);
     const both = (change: 1 | -1): void => {
-      for (const high of [0, 64]) count(census, high, ACME, change);
+      for (const high of [0, 64]) note(census, high, ACME, change);
     };
     for (let i = 0; i < 16; i += 1) both(1);
     expect(census.isFull(quota)).toBe(true);
@@ -113,24 +113,24 @@ describe("a census", () => {
   it("calls a tenant full when both marks are there too often, and nobody who shares one of them", () => {
     const census = new KeyCensus();
     const quota = new KeyQuota(ACME, 8);
-    for (let i = 0; i < 8; i += 1) count(census, 0, ACME);
+    for (let i = 0; i < 8; i += 1) note(census, 0, ACME);
     expect(census.isFull(quota)).toBe(false);
-    for (let i = 0; i < 7; i += 1) count(census, 64, ACME);
+    for (let i = 0; i < 7; i += 1) note(census, 64, ACME);
     expect([census.isNearlyFull(quota), census.isFull(quota), census.keysOf(ACME)]).toEqual([
       true,
       false,
       896,
     ]);
-    count(census, 64, ACME);
+    note(census, 64, ACME);
     expect([census.isFull(quota), census.keysOf(ACME)]).toEqual([true, 1_024]);
     for (const other of [0x1234_0000, 0x0000_abcd, 0xabcd_1234]) {
       expect(census.isNearlyFull(new KeyQuota(other, 8))).toBe(false);
     }
-    for (let i = 0; i < 8; i += 1) for (const high of [0, 64]) count(census, high, ACME, -1);
+    for (let i = 0; i < 8; i += 1) for (const high of [0, 64]) note(census, high, ACME, -1);
     expect(census.isEmpty).toBe(true);
   });
 });
 
-function count(census: KeyCensus, high: number, tenant: number, change: 1 | -1 = 1): void {
+function note(census: KeyCensus, high: number, tenant: number, change: 1 | -1 = 1): void {
   census.count(high, markedLow(high, 0, tenant), change);
 }
