@@ -238,17 +238,17 @@ it("is written and read with as many rows as it may have, and with no more", () 
   expect(() => encodeRecall({ ...most, rows: [...most.rows, ...RECALL.rows] })).toThrow("send several");
 });
 
-function read(wrong: object): unknown {
+function readWith(wrong: object): unknown {
   return decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...BORROW, ...wrong }] }));
 }
 
 it("keeps amounts in order and refuses claims that cannot be", () => {
-  expect(() => read({ least: 2 })).toThrow(
+  expect(() => readWith({ least: 2 })).toThrow(
     "need of the borrow message is 1, not between least, 2, and want, 1",
   );
-  expect(() => read({ owedFrom: 5 })).toThrow("owedFrom of the borrow message is 5, more than owed, 0");
-  expect(() => read({ spent: -1 })).toThrow("spent of the borrow message is -1, not a whole number");
-  expect(() => read({ spent: 0.5 })).toThrow("spent of the borrow message is 0.5");
-  expect(() => read({ id: NaN })).toThrow("id of the borrow message is NaN");
-  expect(() => read({ policy: "P!" })).toThrow("policy of the borrow message does not match");
+  expect(() => readWith({ owedFrom: 5 })).toThrow("owedFrom of the borrow message is 5, more than owed, 0");
+  expect(() => readWith({ spent: -1 })).toThrow("spent of the borrow message is -1, not a whole number");
+  expect(() => readWith({ spent: 0.5 })).toThrow("spent of the borrow message is 0.5");
+  expect(() => readWith({ id: NaN })).toThrow("id of the borrow message is NaN");
+  expect(() => readWith({ policy: "P!" })).toThrow("policy of the borrow message does not match");
 });
