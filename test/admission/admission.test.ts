@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parsePolicyText } from "../../actors/policy-text.ts";
 import { Admission } from "../../admission/admission.ts";
-import { compilePolicies } from "../../admission/policy-set.ts";
+import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { StatePageReader } from "../../algorithms/state-page.ts";
 import { Verdict } from "../../core/decision.ts";
-import { micros } from "../../core/units.ts";
+import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
 
 const now = micros(NOW_US);
@@ -37,7 +37,13 @@ describe("Admission", () => {
 });
 
 const PER_KEY = "name: per-key, dimension: key, algorithm: gcra, limit: 10, window: 1d";
-const PER_ORG = "name: per-org, dimension: org, algorithm: gcra, limit: 1000000, window: 1d";
+const PER_USER = "name: per-user, dimension: user, algorithm: gcra, limit: 10, window: 1d";
+const PER_ORG = "name: per-org, dimension: org, algorithm: gcra, limit: 1000000, window: 1s";
+
+function policiesSaying(text: string, revision: number, ...lines: string[]): PolicySet {
+  const list = lines.map((line) => `  - { ${line} }\n`).join("");
+  return compilePolicies(parsePolicyText(`version: 1\n${text}policies:\n${list}`, "test.yaml"), revision);
+}
 
 /** Asks once for so many keys that nobody has seen; how many were let through. */
 function invent(admission: Admission, tenant: string, keys: number, from = 0): number {
@@ -83,42 +89,59 @@ describe("a tenant that invents keys", () => {
   });
 
   it("is let have more, or less, by the policies, and at once", () => {
-    const keysMax = (text: string, revision: number) =>
-      compilePolicies(
-        parsePolicyText(`version: 1\n${text}policies: [{ ${PER_KEY} }]\n`, "test.yaml"),
-        revision,
-      );
     const admission = admissionOf([PER_KEY]);
-    admission.adopt(keysMax("tenants: { acme: { keysMax: 100 } }\n", 2));
+    admission.adopt(policiesSaying("tenants: { acme: { keysMax: 100 } }\n", 2, PER_KEY));
     expect(invent(admission, "acme", 10_000)).toBeLessThan(5_500);
     const held = heldBy(admission);
     expect(invent(admission, "globex", 10_000)).toBe(10_000);
-    admission.adopt(keysMax("tenants: { acme: { keysMax: 20000 } }\nkeysMax: 100\n", 3));
+    admission.adopt(policiesSaying("tenants: { acme: { keysMax: 20000 } }\nkeysMax: 100\n", 3, PER_KEY));
     expect(invent(admission, "acme", 5_000, 20_000)).toBe(5_000);
     expect(heldBy(admission)).toBe(held + 10_000 + 5_000);
     expect(invent(admission, "globex", 5_000, 20_000)).toBeLessThanOrEqual(40);
   });
 
-  it("does not lose its organisation's key to a bucket, which would start anew when there is room", () => {
-    const keysMax = `version: 1\nkeysMax: 1\npolicies: [{ ${PER_KEY} }, { ${PER_ORG} }]\n`;
+  it("may have a little more from a reload on, although it is full", () => {
     const admission = admissionOf([]);
-    admission.adopt(compilePolicies(parsePolicyText(keysMax, "test.yaml"), 2));
-    const allowed = invent(admission, "acme", 5_000);
+    admission.adopt(policiesSaying("keysMax: 1000\n", 2, PER_KEY));
+    while (admission.tenants.full().length === 0) invent(admission, "acme", 1, heldBy(admission));
+    admission.adopt(policiesSaying("keysMax: 1100\n", 3, PER_KEY));
+    expect(invent(admission, "acme", 1, 10_000)).toBe(1);
+    expect(admission.tenants.full()).toEqual([]);
+  });
+
+  it("is no different when it invents users", () => {
+    const admission = admissionOf([]);
+    admission.adopt(policiesSaying("keysMax: 100\n", 2, PER_USER));
+    for (let n = 0; n < 8_000; n += 1) {
+      admission.describe("acme", `u${n}`, "");
+      admission.decide(1, now);
+    }
+    expect(heldBy(admission)).toBeLessThan(5_500);
+    expect(admission.tenants.full()).toMatchObject([{ tenant: "acme", keysMax: 100 }]);
+  });
+
+  it("does not lose its organisation's key to a bucket, which would start anew when there is room", () => {
+    const admission = admissionOf([]);
+    admission.adopt(policiesSaying("keysMax: 1\n", 2, PER_KEY, PER_ORG));
+    invent(admission, "acme", 3_000);
+    // By then the organisation's key is as good as new, and gone.
+    const laterUs = micros(NOW_US + 5 * US_PER_S);
+    for (let i = 0; i < 8; i += 1) admission.table.sweep(laterUs);
+    expect(admission.table.keysOfPolicy(1)).toBe(0);
+    admission.describe("acme", "", "invented-0");
+    admission.decide(1, laterUs);
     expect(admission.tenants.full()).toMatchObject([{ tenant: "acme" }]);
-    const left: number[] = [];
-    admission.describe("acme", "", "");
-    admission.inspect(0, now, (index, { remaining: units }, isShared) => {
-      expect([index, isShared]).toEqual([1, false]);
-      left.push(units);
-    });
-    expect(left).toEqual([1_000_000 - allowed]);
+    const seen: [number, boolean][] = [];
+    admission.inspect(0, laterUs, (_, { remaining }, isShared) => seen.push([remaining, isShared]));
+    expect(seen).toEqual([
+      [8, false],
+      [999_999, false],
+    ]);
   });
 
   it("has its bucket journalled like any key", () => {
     const slow = "name: per-key, dimension: key, algorithm: gcra, limit: 100, window: 1d";
-    const policies = compilePolicies(
-      parsePolicyText(`version: 1\nkeysMax: 1\npolicies: [{ ${slow} }]\n`, "test.yaml"),
-    );
+    const policies = policiesSaying("keysMax: 1\n", 1, slow);
     const options = { shards: 1, secret: { high: 1, low: 2 }, policies, budget: new MemoryBudget(Infinity) };
     const admission = new Admission(options);
     admission.table.open(0, admission.table.newKeys(0), true);
