@@ -66,6 +66,7 @@ const grants: fc.Arbitrary<GrantFrame> = framesOf(
     resetAfterUs: duration,
     delayUs: duration,
     validUs: duration,
+    beside: units,
   }),
 );
 
@@ -180,6 +181,21 @@ it("reads past what a newer writer has put before the policy's name", () => {
   bytes[2] = 6 + 4;
   bytes.splice(bytes.length - 2, 0, 9, 9, 9, 9);
   expect(decodeRecall(new Uint8Array(bytes))).toEqual(RECALL);
+});
+
+it("of a home that does not tell what others have is read as if they had something", () => {
+  fc.assert(
+    fc.property(grants, (frame) => {
+      const one = { ...frame, rows: frame.rows.slice(0, 1) };
+      const [row] = one.rows;
+      const bytes = [...encodeGrant(one)];
+      const head = (bytes[2] as number) - 4;
+      bytes[2] = head;
+      if (row !== undefined) bytes.splice(bytes.length - 1 - row.policy.length - 4, 4);
+      const rows = row === undefined ? [] : [{ ...row, beside: 1 }];
+      expect(decodeGrant(new Uint8Array(bytes))).toEqual({ ...one, rows });
+    }),
+  );
 });
 
 it("does not take one kind for another", () => {
