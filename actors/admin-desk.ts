@@ -28,6 +28,9 @@ type Entry = Readonly<Record<string, unknown>>;
 
 /** Where calls are written down. */
 export interface AuditTrail {
+  /** Lines written, and lines that could not be. */
+  readonly lines: number;
+  readonly failures: number;
   /** @throws ParlError when it could not be; then nothing may be done */
   append(entry: Entry): Promise<void>;
 }

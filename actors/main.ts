@@ -243,7 +243,7 @@ class RunningActor implements ActorProcess {
     // The keys of a crashed actor are gone, and so is what they took of the budget.
     const budget = new MemoryBudget(memoryBytesMax);
     const policies = this.#policies;
-    const facts = (): MemberFacts => this.#facts(host);
+    const facts = (): MemberFacts => this.#facts(host, owner);
     return new ShardActor({
       region,
       self: owner.self,
@@ -257,7 +257,9 @@ class RunningActor implements ActorProcess {
     });
   }
 
-  #facts({ runtime, fenced }: ShardHost): MemberFacts {
+  #facts({ runtime, fenced, fencedAnswers }: ShardHost, owner: RegionMember): MemberFacts {
+    const { badRecords, ...lives } = owner.tallies;
+    const { audit } = this.#options;
     return {
       mailboxDepth: runtime.mailboxDepth,
       overloaded: runtime.overloaded,
@@ -266,6 +268,17 @@ class RunningActor implements ActorProcess {
       uptimeMs: Math.floor((this.#clock.monotonicUs() - this.#startedUs) / US_PER_MS),
       stepLatencyCounts: [...runtime.stepLatency.counts],
       stepLatencySumUs: runtime.stepLatency.sumUs,
+      tallies: {
+        ...lives,
+        fenced: { answers: fencedAnswers },
+        refused: { overloadedLanes: runtime.overloadedLanes, badRecords },
+        operators: {
+          done: this.#desk?.done ?? 0,
+          refused: this.#desk?.refused ?? 0,
+          linesWritten: audit?.lines ?? 0,
+          linesLost: audit?.failures ?? 0,
+        },
+      },
     };
   }
 

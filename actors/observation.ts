@@ -9,6 +9,7 @@ import { decodeId } from "../core/id.ts";
 import { US_PER_MS, type Micros } from "../core/units.ts";
 import { jsonMillis, type JsonRequest } from "../core/wire-json.ts";
 import type { DecisionTally, TallyLine } from "./decision-tally.ts";
+import type { ActorTallies, ProcessTallies, ToldTallies } from "./member-tallies.ts";
 
 /** What the process knows about itself. */
 export interface MemberFacts {
@@ -21,6 +22,7 @@ export interface MemberFacts {
   /** Counts per bucket of core/latency-histogram.ts, and their sum. */
   readonly stepLatencyCounts: readonly number[];
   readonly stepLatencySumUs: number;
+  readonly tallies: ProcessTallies;
 }
 
 /** What the owner of a shard knows about it. */
@@ -36,9 +38,11 @@ export interface ShardFacts {
 export interface OwnedShard extends ShardFacts {
   readonly shard: number;
   readonly keys: number;
+  /** Keys that wait to be written into the journal. */
+  readonly due: number;
 }
 
-export interface MemberObservation extends MemberFacts {
+export interface MemberObservation extends Omit<MemberFacts, "tallies"> {
   readonly region: string;
   readonly member: string;
   /** Shards of the region. */
@@ -48,11 +52,16 @@ export interface MemberObservation extends MemberFacts {
   readonly bytes: number;
   readonly evictedLive: number;
   readonly overflowed: number;
-  /** How many tenants have no room for new keys. Who they are is for operators only (limited-call.ts). */
-  readonly fullTenants: number;
+  /**
+   * How many tenants have no room for new keys; who they are is for operators only (limited-call.ts). Absent from
+   * what a process of an earlier version says.
+   */
+  readonly fullTenants?: number;
   readonly policies: readonly { readonly name: string; readonly keys: number }[];
   readonly decisions: readonly TallyLine[];
   readonly errors: Partial<Record<ErrorCode, number>>;
+  /** Absent from what a process of an earlier version says. */
+  readonly tallies?: ToldTallies;
 }
 
 export function observeMember(
@@ -60,7 +69,7 @@ export function observeMember(
   admission: Admission,
   tally: DecisionTally,
   open: readonly (ShardFacts | undefined)[],
-  facts: MemberFacts,
+  { facts, tallies }: { facts: MemberFacts; tallies: ActorTallies },
 ): MemberObservation {
   const total = { keys: 0, bytes: 0, evictedLive: 0, overflowed: 0 };
   const owned: OwnedShard[] = [];
@@ -68,7 +77,8 @@ export function observeMember(
     if (known === undefined) continue;
     const usage = admission.table.usage(shard);
     const { epoch, sinceUs, decided } = known;
-    owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys });
+    const due = admission.table.journal(shard)?.due ?? 0;
+    owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys, due });
     total.keys += usage.keys;
     total.bytes += usage.bytes;
     total.evictedLive += usage.evictedLive;
@@ -87,6 +97,7 @@ export function observeMember(
     decisions: tally.decisions(),
     errors: tally.errors(),
     ...facts,
+    tallies: { ...facts.tallies, ...tallies },
   };
 }
 

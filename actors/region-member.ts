@@ -15,6 +15,7 @@ import type { ClusterSecret } from "../admission/admission.ts";
 import { horizonUs } from "../admission/durability.ts";
 import type { Clock } from "../core/clock.ts";
 import { ParlError } from "../core/errors.ts";
+import { HandoffTally } from "./handoff/handoff-tally.ts";
 import type { HandoffEnded } from "./handoff/transfer.ts";
 import type { JournalStore } from "./journal/journal-store.ts";
 import { ShardJournals, type JournalHost } from "./journal/shard-journals.ts";
@@ -61,6 +62,7 @@ export class RegionMember {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #ready = Promise.withResolvers<void>();
   readonly #left = Promise.withResolvers<void>();
+  readonly #handoffTally = new HandoffTally();
   readonly #queue: PlacementEvent[] = [];
   #isStepping = false;
   #host: ShardHost | undefined;
@@ -96,6 +98,12 @@ export class RegionMember {
   /** Processes of the region that are about, this one included. */
   get membersAlive(): number {
     return [...this.#placement.members().values()].filter(({ state }) => state !== "dead").length;
+  }
+
+  /** What was counted of its shards' lives. */
+  get tallies() {
+    const { writes, openings } = this.#journals;
+    return { writes, openings, handoffs: this.#handoffTally, badRecords: this.#placement.badRecords };
   }
 
   /** Whether anything may be decided at this moment. */
@@ -292,7 +300,9 @@ export class RegionMember {
     });
   }
 
-  #handoffEnded({ role, outcome, shard, peer, epoch = 0 }: HandoffEnded): void {
+  #handoffEnded(ended: HandoffEnded): void {
+    const { role, outcome, shard, peer, epoch = 0 } = ended;
+    this.#handoffTally.count(ended);
     if (role === "taker") {
       const isAdopted = outcome === "adopted";
       const revision = isAdopted ? epoch : 0;

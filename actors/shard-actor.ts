@@ -36,6 +36,7 @@ import { resetKey } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
 import type { LimitedReport } from "./limited-call.ts";
 import { LoanDesk } from "./loan-desk.ts";
+import type { ActorTallies } from "./member-tallies.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
 import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
@@ -278,10 +279,11 @@ export class ShardActor implements Actor<ShardEvent> {
     const { member } = this.#options.self;
     const { admission } = this.#desk;
     switch (event.what) {
-      case "member":
-        return encodeJson(
-          observeMember({ region, member, shards }, admission, this.#desk.tally, this.owned.open, facts()),
-        );
+      case "member": {
+        const told = { facts: facts(), tallies: this.#tallies() };
+        const about = { region, member, shards };
+        return encodeJson(observeMember(about, admission, this.#desk.tally, this.owned.open, told));
+      }
       case "limited":
         return encodeJson({
           ...this.#desk.limited.report(nowUs),
@@ -299,6 +301,23 @@ export class ShardActor implements Actor<ShardEvent> {
         return encodeJson(observeShard({ region, member, shard }, admission, open));
       }
     }
+  }
+
+  #tallies(): ActorTallies {
+    const { book, balances } = this.#lending;
+    const { tally } = this.#desk;
+    return {
+      checks: { late: tally.late, waiting: this.#waiting.size },
+      denials: tally.denials(),
+      waits: this.#waiting.tally,
+      lent: book.tally,
+      borrowed: balances.tally,
+      held: {
+        now: this.#held.length,
+        total: this.#held.heldTotal,
+        expired: this.#held.expiredTotal,
+      },
+    };
   }
 
   #keyRequest(event: KeyRequest, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
@@ -326,7 +345,9 @@ export class ShardActor implements Actor<ShardEvent> {
     const shard = admission.home;
     const later = (given: Answer | ParlError): void => {
       const words =
-        given instanceof ParlError ? this.#error(given) : jsonAnswer(this.#options.region, asking, given);
+        given instanceof ParlError
+          ? encodeJson(errorBody(given))
+          : jsonAnswer(this.#options.region, asking, given);
       this.#reply(shard, event.replyTo, words, this.#nowUs, outbox);
     };
     this.#waiting.wait({ asking, shard, answer: later }, admission.keysLooked(), nowUs);

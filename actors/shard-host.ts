@@ -48,8 +48,9 @@ export interface ShardHostOptions {
 
 export class ShardHost {
   readonly runtime: ActorRuntime<ShardEvent>;
-  /** Messages dropped because the lease was over. */
+  /** Messages dropped because the lease was over, undecided; and answers that were not sent any more. */
   fenced = 0;
+  fencedAnswers = 0;
 
   readonly #options: ShardHostOptions;
   readonly #subscriptions = new Map<number, Subscription>();
@@ -185,8 +186,13 @@ export class ShardHost {
   #gatedOutbox(outbox: Outbox): Outbox {
     const { mayAnswer } = this.#options;
     return {
-      reply: (to, payload) => mayAnswer() && outbox.reply(to, payload),
-      send: (subject, payload, replyTo) => mayAnswer() && outbox.send(subject, payload, replyTo),
+      reply: (to, payload) => {
+        if (mayAnswer()) outbox.reply(to, payload);
+        else this.fencedAnswers += 1;
+      },
+      send: (subject, payload, replyTo) => {
+        if (mayAnswer()) outbox.send(subject, payload, replyTo);
+      },
     };
   }
 

@@ -25,14 +25,28 @@ export interface WaitingRequest {
   readonly asking: Asking;
   /** Its home. */
   readonly shard: number;
-  /** To be called once. Whatever the journal must know first stands in the admission's `holds`. */
+  /** To be called once; errors are counted by then. What the journal must know first stands in `holds`. */
   readonly answer: (answer: Answer | ParlError) => void;
 }
 
+/** What made a check be decided that had to wait. */
+type Cause = WaitEnd | "crowded" | "settled";
+
 export class WaitingRequests {
-  /** Checks that had to wait; and those decided although a home kept silent. */
-  waitedTotal = 0;
-  silentTotal = 0;
+  /**
+   * Checks that had to wait, by how that ended: their homes answered and the check was allowed or denied; a home
+   * kept silent and it was allowed or denied by `onFailure`; too many waited already, so that it was decided
+   * without; policies changed meanwhile, and it was decided from what was there; its shard moved.
+   */
+  readonly tally = {
+    allowed: 0,
+    denied: 0,
+    silentAllowed: 0,
+    silentDenied: 0,
+    crowded: 0,
+    settled: 0,
+    moved: 0,
+  };
 
   readonly #desk: DecisionDesk;
   readonly #openOf: (shard: number) => OpenShard | undefined;
@@ -60,11 +74,10 @@ export class WaitingRequests {
 
   /** Lets a check wait that was described and looked at; one too many is decided at once. */
   wait(request: WaitingRequest, { locals, remotes }: LookedKeys, nowUs: Micros): void {
-    this.waitedTotal += 1;
     this.#nowUs = nowUs;
     const { shard, asking } = request;
     const check = { ticket: request, shard, cost: asking.request.cost, locals, remotes };
-    if (!this.#checks.wait(check, nowUs)) this.#decide(request, "answered");
+    if (!this.#checks.wait(check, nowUs)) this.#decide(request, "crowded");
   }
 
   /** Decides those whose turn has come. */
@@ -76,28 +89,38 @@ export class WaitingRequests {
   /** Decides all that wait, or those of one shard, from what is there. */
   settle(nowUs: Micros, shard?: number): void {
     this.#nowUs = nowUs;
-    for (const request of this.#checks.drain(shard)) this.#decide(request, "answered");
+    for (const request of this.#checks.drain(shard)) this.#decide(request, "settled");
   }
 
-  #decide({ asking, shard, answer }: WaitingRequest, end: WaitEnd): void {
+  #decide({ asking, shard, answer }: WaitingRequest, cause: Cause): void {
     const { tenant, request } = asking;
-    const { admission } = this.#desk;
+    const { admission, tally } = this.#desk;
     const home = this.#openOf(shard);
     if (home === undefined) {
-      answer(hasMoved(shard));
+      this.tally.moved += 1;
+      const error = hasMoved(shard);
+      tally.error(error.code);
+      answer(error);
       return;
     }
     admission.describe(tenant, request.user, request.key);
-    const isSilent = end === "deadline";
-    if (isSilent) this.silentTotal += 1;
-    const isOpen = isSilent && admission.policies.failureMode(tenant) !== "deny";
+    const isOpen = cause === "deadline" && admission.policies.failureMode(tenant) !== "deny";
     try {
-      answer(this.#desk.decideOnce(home, asking, this.#nowUs, isOpen ? "allow" : "deny") as Answer);
+      const decided = this.#desk.decideOnce(home, asking, this.#nowUs, isOpen ? "allow" : "deny") as Answer;
+      this.#count(cause, decided.verdict.outcome === "allowed");
+      answer(decided);
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
-      this.#desk.tally.error(error.code);
+      tally.error(error.code);
       answer(error);
     }
+  }
+
+  #count(cause: Cause, isAllowed: boolean): void {
+    const { tally } = this;
+    if (cause === "answered") tally[isAllowed ? "allowed" : "denied"] += 1;
+    else if (cause === "deadline") tally[isAllowed ? "silentAllowed" : "silentDenied"] += 1;
+    else tally[cause] += 1;
   }
 }
 

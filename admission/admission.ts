@@ -24,6 +24,7 @@ import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import type { JournalHold } from "./journalled-keys.ts";
 import type { Balance } from "./balance.ts";
 import type { Standing } from "./balances.ts";
+import { DenialDoubt, ELSEWHERE, FIRM, LENT, UNHEARD } from "./denial-doubt.ts";
 import { judgeBeside, unitsBeside } from "./held-units.ts";
 import type { Lending } from "./lending.ts";
 import type { LoanKey } from "./loan.ts";
@@ -81,8 +82,10 @@ export class Admission {
   /** Homes that must be asked before the check can be decided. */
   #missing = 0;
   readonly #one = new Verdict();
-  /** Of the last look. */
+  /** Of the last look; and, if it refuses, how doubtful that is. */
   #standing: Standing = "covered";
+  #doubt = FIRM;
+  readonly #denial = new DenialDoubt();
   /** Least left under any policy looked at, were the check refused. */
   #least = Infinity;
 
@@ -106,6 +109,11 @@ export class Admission {
 
   get policies(): PolicySet {
     return this.#policies;
+  }
+
+  /** If the last evaluate denies: place in DENIAL_DOUBTS (denial-doubt.ts). */
+  get doubt(): number {
+    return this.#denial.doubt;
   }
 
   /** Puts other policies in force; no check may be waiting. */
@@ -173,6 +181,7 @@ export class Admission {
     verdict.resetAfterUs = 0;
     verdict.delayUs = 0;
     this.#least = Infinity;
+    this.#denial.start();
     for (let i = 0; i < view.policyIndices.length; i += 1) {
       if (!this.#look(i, cost, nowUs)) continue;
       const standing = this.#standing;
@@ -180,6 +189,7 @@ export class Admission {
       this.#lookedCount += 1;
       if (standing !== "missing" || whenMissing === "deny") {
         this.#combine(view.policyIndices[i] as number, cost);
+        if (this.#one.outcome !== "allowed") this.#denial.refused(this.#doubt);
       }
     }
     if (verdict.outcome === "allowed") return;
@@ -259,6 +269,7 @@ export class Admission {
     const place = this.#lookedCount;
     const keys = this.table.decided(home, nowUs);
     this.#standing = "covered";
+    this.#doubt = FIRM;
     this.#lookedPlace[place] = i;
     this.#looked[place] = undefined;
     this.#lookedBalance[place] = undefined;
@@ -274,6 +285,8 @@ export class Admission {
       const balance = balances.find(index, high, low);
       this.#standing = balances.look(balance, index, cost, nowUs, this.#one);
       this.#lookedBalance[place] = balance;
+      if (this.#standing === "missing") this.#doubt = UNHEARD;
+      else if (balance?.isDenialDoubtful === true) this.#doubt = ELSEWHERE;
     } else {
       return false;
     }
@@ -286,9 +299,12 @@ export class Admission {
     const dimension = this.#view.dimensions[i] as number;
     const { capacity } = limiter.algorithm;
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
-    limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#one);
+    const asked = unitsBeside(held, cost, capacity);
+    limiter.evaluate(high, low, asked, nowUs, this.#one);
+    const uncharged = this.#one.remaining + (this.#one.outcome === "allowed" ? asked : 0);
     judgeBeside(held, cost, capacity, this.#one);
     if (this.#one.outcome !== "denied") return;
+    if (uncharged >= cost) this.#doubt = LENT;
     this.lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
   }
 

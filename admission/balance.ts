@@ -86,6 +86,8 @@ export class Balance implements Due, LoanKey {
   /** The smallest cost that the home has refused, Infinity when none, and until when that is believed. */
   deniedCost = Infinity;
   deniedUntilUs = 0;
+  /** Units that others had of the key when its home last refused; `DenialDoubt`. */
+  deniedBeside = 0;
 
   constructor(key: LoanKey, owed: number, nowUs: number) {
     this.shard = key.shard;
@@ -108,6 +110,15 @@ export class Balance implements Due, LoanKey {
   /** Whether more should be asked for before the rest is spent. */
   get isLow(): boolean {
     return this.left - this.held < LOW_SHARE * this.lot;
+  }
+
+  /**
+   * Whether a refusal of the home might be none if nobody had units of the key for later: others, this process
+   * (too few for the check, or spoken for by one that waits), or the way home.
+   */
+  get isDenialDoubtful(): boolean {
+    const isReturning = this.returned > this.reportedReturned;
+    return this.deniedBeside > 0 || this.left > 0 || this.queued > 0 || isReturning;
   }
 
   isDenied(cost: number, nowUs: number): boolean {
@@ -149,6 +160,7 @@ export class Balance implements Due, LoanKey {
     this.delayUs = grant.delayUs;
     this.deniedCost = grant.deniedCost > 0 ? grant.deniedCost : Infinity;
     this.deniedUntilUs = nowUs + Math.min(grant.retryAfterUs, DENIED_MAX_US);
+    this.deniedBeside = grant.beside;
     return gained;
   }
 

@@ -62,8 +62,21 @@ export interface BalancesOptions {
 }
 
 export class Balances {
-  /** Rows held now; the rest since the start. `late`: answers that nobody waited for any more. */
-  readonly tally = { rows: 0, asked: 0, resent: 0, late: 0, expired: 0, givenUp: 0, owedLost: 0 };
+  /**
+   * Rows held now; the rest since the start. `late`: answers that nobody waited for any more. `owed`: units
+   * charged without rights; `owedLost`: of these, what the home will never hear of.
+   */
+  readonly tally = {
+    rows: 0,
+    asked: 0,
+    reports: 0,
+    resent: 0,
+    late: 0,
+    expired: 0,
+    givenUp: 0,
+    owed: 0,
+    owedLost: 0,
+  };
 
   readonly #holder: Holder;
   readonly #leaseUs: number;
@@ -168,6 +181,7 @@ export class Balances {
   /** Charges usage that already happened to the key's home, whatever is left here. */
   owe(balance: Balance, cost: number, monotonicUs: Micros): void {
     const owed = balance.owed + cost;
+    this.tally.owed += cost;
     if (owed > Number.MAX_SAFE_INTEGER) this.tally.owedLost += cost;
     else balance.owed = owed;
     balance.usedUs = monotonicUs;

@@ -78,7 +78,12 @@ export class HeavyKeys implements Reaper {
 
   /** Whether any key waits to be written. */
   get isDue(): boolean {
-    return this.#queue.queued > this.#queue.taken;
+    return this.due > 0;
+  }
+
+  /** Keys that wait to be written; those that were swept meanwhile count until their turn. */
+  get due(): number {
+    return this.#queue.queued - this.#queue.taken;
   }
 
   /** Positions below are journalled: answers that wait for one of them (see `charged`) may go out. */

@@ -109,6 +109,11 @@ export class JournalledKeys {
     return this.#heavy.some((heavy) => heavy?.isDue === true);
   }
 
+  /** Keys that wait to be written. */
+  get due(): number {
+    return this.#heavy.reduce((sum, heavy) => sum + (heavy?.due ?? 0), 0);
+  }
+
   /** Due keys as pages, of about `bytesMax` together. They are in flight until `acked`. */
   takeDue(bytesMax: number): readonly Uint8Array[] {
     const pages: Uint8Array[] = [];

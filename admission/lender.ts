@@ -92,6 +92,7 @@ export class Lender {
       retryAfterUs,
       resetAfterUs: verdict.resetAfterUs,
       delayUs,
+      beside: this.#heldOf(loan) - row.lent,
     };
   }
 
@@ -104,12 +105,17 @@ export class Lender {
   }
 
   #evaluate(loan: Loan, limiter: KeyedLimiter, cost: number, nowUs: Micros): void {
-    const { policyIndex, high, low } = loan;
+    const { high, low } = loan;
     limiter.quota = loan.quota;
     const { capacity } = limiter.algorithm;
-    const held = loan.lent + this.#pending.pendingOf(policyIndex, high, low);
+    const held = this.#heldOf(loan);
     limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#verdict);
     judgeBeside(held, cost, capacity, this.#verdict);
+  }
+
+  /** Units that count as charged though they are not. */
+  #heldOf({ lent, policyIndex, high, low }: Loan): number {
+    return lent + this.#pending.pendingOf(policyIndex, high, low);
   }
 }
 
@@ -130,5 +136,6 @@ export function unlent(asked: BorrowRow, status: GrantStatus): Omit<GrantRow, "v
     retryAfterUs: isDenied ? UNLENT_RETRY_US : 0,
     resetAfterUs: 0,
     delayUs: 0,
+    beside: isDenied ? 1 : 0,
   };
 }

@@ -24,6 +24,7 @@ import { crashBudget } from "./durability.ts";
 import { DueList } from "./due-list.ts";
 import { KeyMap } from "./key-map.ts";
 import { Lender, unlent } from "./lender.ts";
+import { LentTally } from "./lent-tally.ts";
 import { Loan, LoanRow, type LoanKey } from "./loan.ts";
 import {
   isSameSession,
@@ -88,8 +89,7 @@ export interface LoanBookOptions {
 }
 
 export class LoanBook {
-  /** Rows held now; the rest since the start. */
-  readonly tally = { rows: 0, granted: 0, forfeited: 0, full: 0, stale: 0, fromDead: 0, recalls: 0 };
+  readonly tally = new LentTally();
 
   readonly #home: LoanHome;
   readonly #lender: Lender;
@@ -202,6 +202,7 @@ export class LoanBook {
     const moves = policyMoves(before, policies);
     for (const loan of this.#loans.remap((index) => moves[index] ?? -1)) {
       for (const row of loan.rows.values()) this.#unlist(row);
+      loan.letGo(loan.lent);
       this.#recalls.delete(loan);
     }
     for (const loan of this.#loans.values()) {
@@ -245,6 +246,7 @@ export class LoanBook {
       );
       row.grant(from.granted);
       row.join(from);
+      this.tally.arrived += row.lent;
       row.owed = from.owed;
       row.lastId = from.lastId;
       row.lastAmount = from.lastAmount;
@@ -297,7 +299,11 @@ export class LoanBook {
   #take(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, moment: LoanMoment): void {
     const { loan } = row;
     if (isSameSession(asked.session, row.session)) {
-      this.#charge(loan, row.join(asked), moment.nowUs);
+      const returned = row.returned;
+      const spent = row.join(asked);
+      this.tally.spent += spent;
+      this.tally.returned += row.returned - returned;
+      this.#charge(loan, spent, moment.nowUs);
     } else {
       // It has forgotten its counters, or we have: what it still held of this session is nobody's any more.
       this.#forfeit(row, moment.nowUs);
@@ -334,7 +340,7 @@ export class LoanBook {
   #open(key: LoanKey, holder: Holder, session: LoanRow["session"], monotonicUs: Micros): LoanRow {
     let loan = this.#loans.find(key.policyIndex, key.high, key.low);
     if (loan === undefined) {
-      loan = new Loan(key);
+      loan = new Loan(key, this.tally);
       this.#loans.set(key.policyIndex, key.high, key.low, loan);
     }
     const name = holderName(holder);
@@ -353,7 +359,7 @@ export class LoanBook {
     const { loan } = row;
     this.#unlist(row);
     loan.rows.delete(holderName(row.holder));
-    loan.lent -= row.lent;
+    loan.letGo(row.lent);
     if (loan.rows.size > 0) return;
     this.#recalls.delete(loan);
     this.#loans.delete(loan.policyIndex, loan.high, loan.low);

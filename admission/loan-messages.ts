@@ -109,6 +109,8 @@ export interface GrantRow extends LoanRow {
   readonly delayUs: number;
   /** How long the home surely stays the home; rights must not be spent for longer, counted from the asking. */
   readonly validUs: number;
+  /** Units of the key that other holders have, or checks that wait at the home; 1 when there is no telling. */
+  readonly beside: number;
 }
 
 export type RecallRow = LoanRow;
@@ -125,9 +127,13 @@ export type RecallFrame = Frame<RecallRow>;
 
 /** Bytes of a row before the policy's name. */
 const BORROW_HEAD_LEAST = 6 + 7 * 8 + 3 * 4;
+/** An older borrower does not tell it. */
 const QUOTA_BYTES = 2 * 4;
 const BORROW_HEAD = BORROW_HEAD_LEAST + QUOTA_BYTES;
-const GRANT_HEAD = 6 + 1 + 9 * 8 + 2 * 4;
+const GRANT_HEAD_LEAST = 6 + 1 + 9 * 8 + 2 * 4;
+/** An older home does not tell it. */
+const BESIDE_BYTES = 4;
+const GRANT_HEAD = GRANT_HEAD_LEAST + BESIDE_BYTES;
 const RECALL_HEAD = 6;
 
 export function encodeBorrow(frame: BorrowFrame): Uint8Array {
@@ -170,12 +176,13 @@ export function encodeGrant(frame: GrantFrame): Uint8Array {
     writer.f64(row.remaining);
     writer.u32(row.deniedCost);
     for (const us of [row.retryAfterUs, row.resetAfterUs, row.delayUs, row.validUs]) writer.f64(us);
+    writer.u32(Math.min(row.beside, LOAN_UNITS_MAX));
   });
 }
 
 /** @throws ParlError PARL_MALFORMED, PARL_TOO_LARGE or PARL_UNSUPPORTED_VERSION; nothing of it counts then */
 export function decodeGrant(bytes: Uint8Array): GrantFrame {
-  return decodeFrame(bytes, "grant", GRANT_HEAD, (reader, row) => {
+  return decodeFrame(bytes, "grant", GRANT_HEAD_LEAST, (reader, row, headEnd) => {
     const code = reader.u8("status");
     const status = GRANT_STATUSES[code];
     if (status === undefined) throw reader.problem("status", `is ${code}, none that is known`);
@@ -192,6 +199,7 @@ export function decodeGrant(bytes: Uint8Array): GrantFrame {
       resetAfterUs: reader.duration("resetAfterUs"),
       delayUs: reader.duration("delayUs"),
       validUs: reader.duration("validUs"),
+      beside: headEnd - reader.at < BESIDE_BYTES ? 1 : reader.u32("beside", LOAN_UNITS_MAX),
     };
   });
 }

@@ -8,6 +8,7 @@
  */
 import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
+import type { LentTally } from "./lent-tally.ts";
 import type { BorrowRow, Holder, Session } from "./loan-messages.ts";
 
 /** A key of one policy and the shard that is its home. */
@@ -27,19 +28,36 @@ export class Loan implements LoanKey {
   readonly high: number;
   readonly low: number;
   readonly quota: KeyQuota | undefined;
-  /** Units lent to all holders: they count as charged. Invariant: the sum of the rows' `lent`. */
-  lent = 0;
+  readonly #tally: LentTally;
+  #lent = 0;
   readonly rows = new Map<string, LoanRow>();
   /** Whether somebody was refused while others held units. */
   isRecallWanted = false;
   recalledUs = -Infinity;
 
-  constructor(key: LoanKey) {
+  constructor(key: LoanKey, tally: LentTally) {
     this.shard = key.shard;
     this.policyIndex = key.policyIndex;
     this.high = key.high;
     this.low = key.low;
     this.quota = key.quota;
+    this.#tally = tally;
+  }
+
+  /** Units lent to all holders: they count as charged. Invariant: the sum of the rows' `lent`. */
+  get lent(): number {
+    return this.#lent;
+  }
+
+  addLent(units: number): void {
+    this.#lent += units;
+    this.#tally.units += units;
+  }
+
+  /** These units are not ours any more, neither spent nor forfeited. */
+  letGo(units: number): void {
+    this.#tally.gone += units;
+    this.addLent(-units);
   }
 }
 
@@ -103,6 +121,6 @@ export class LoanRow implements Due {
 
   #addLent(units: number): void {
     this.lent += units;
-    this.loan.lent += units;
+    this.loan.addLent(units);
   }
 }

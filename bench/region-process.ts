@@ -8,12 +8,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { ParlError } from "../core/errors.ts";
+import { actorEnvironment } from "../deploy/actor-environment.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export interface RegionProcess extends AsyncDisposable {
   readonly url: string;
+  /** Process ids of the server and of the first actor. */
+  readonly pids: { readonly server: number; readonly actor: number };
   /** Starts one more actor process under a name of its own; resolves when it takes part. */
   addActor(id: string): Promise<ChildProcess>;
 }
@@ -27,15 +30,20 @@ export async function startRegion(): Promise<RegionProcess> {
   const store = await mkdtemp(join(tmpdir(), "parl-bench-"));
   started.defer(() => rm(store, { recursive: true }));
   const server = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port, "-sd", store];
-  await startChild(started, nats, server, /Server is ready/);
+  const serving = await startChild(started, nats, server, /Server is ready/);
   const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
   const actors = new AsyncDisposableStack();
   started.use(actors);
   const add = (id: string, ...flags: string[]): Promise<ChildProcess> =>
     startChild(actors, process.execPath, [...actor, "--id", id, ...flags], / ready: /);
-  await add("a", "--claim-at-once");
+  const deciding = await add("a", "--claim-at-once");
   const running = started.move();
-  return { url, addActor: (id) => add(id), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    url,
+    pids: { server: serving.pid as number, actor: deciding.pid as number },
+    addActor: (id) => add(id),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 /** Starts a child that ends with `owner`, and waits for the line that says it works. */
@@ -45,7 +53,8 @@ async function startChild(
   args: string[],
   ready: RegExp,
 ): Promise<ChildProcess> {
-  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, ...(path === process.execPath && actorEnvironment(process.env)) };
+  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
   owner.defer(() => end(child));
   const words: string[] = [];
   const isReady = Promise.withResolvers<boolean>();

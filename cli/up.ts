@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadPolicyFile } from "../actors/policy-file.ts";
 import { ParlError } from "../core/errors.ts";
+import { actorEnvironment } from "../deploy/actor-environment.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
@@ -22,11 +23,6 @@ import { ProcessGroup, type Part } from "./up/process-group.ts";
 import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/**
- * Tables that have been outgrown go back to the system: glibc would rather keep them, and several times as
- * much memory as the keys need.
- */
-const MALLOC_MMAP_THRESHOLD_ = "131072";
 /** How `parl actor` and `parl gateway` say that they work. */
 const READY_LINE = /^parl \w+ \S+ (?:ready|listening)/;
 
@@ -143,7 +139,7 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, isFi
     policies,
   ];
   const part = parlPart(`actor ${member}`, args);
-  const env = { ...part.env, MALLOC_MMAP_THRESHOLD_ };
+  const env = { ...part.env, ...actorEnvironment(process.env) };
   return { ...part, env, ...(isFirst && { firstArgs: ["--claim-at-once"] }) };
 }
 

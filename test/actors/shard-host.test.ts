@@ -7,6 +7,7 @@ import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { ManualClock } from "../../core/clock.ts";
 import { homeShard, orgShard } from "../../core/key.ts";
 import { US_PER_MS } from "../../core/units.ts";
+import { IDLE_PROCESS } from "./idle-process.ts";
 import { policiesOf, SHARDS } from "./lone-shard-actor.ts";
 
 const ORG = orgShard("acme", SHARDS);
@@ -16,21 +17,14 @@ const KEY = Array.from({ length: 9 }, (_, i) => `k${i}`).find(
 const KEY_SHARD = homeShard("acme", KEY as string, SHARDS);
 const PER_KEY = "name: key, dimension: key, algorithm: gcra, limit: 100, window: 1d";
 const PER_ORG = "name: org, dimension: org, algorithm: gcra, limit: 20, window: 1d";
-const FACTS = {
-  mailboxDepth: 0,
-  overloaded: 0,
-  crashes: 0,
-  fenced: 0,
-  uptimeMs: 0,
-  stepLatencyCounts: [],
-  stepLatencySumUs: 0,
-};
 
 /** A host whose server is this object. */
 class Scene {
   readonly clock = new ManualClock();
   readonly sent: string[] = [];
   mayAnswer = true;
+  /** How often it may yet. */
+  mayAnswerTimes = Infinity;
   readonly host: ShardHost;
   readonly #callbacks = new Map<string, (error: null, message: Partial<Msg>) => void>();
 
@@ -57,10 +51,13 @@ class Scene {
           secret: { high: 1, low: 2 },
           policies: policiesOf(...policies),
           budget: new MemoryBudget(Infinity),
-          facts: () => FACTS,
+          facts: () => IDLE_PROCESS,
           startedUs: this.clock.wallUs(),
         }),
-      mayAnswer: () => this.mayAnswer,
+      mayAnswer: () => {
+        this.mayAnswerTimes -= 1;
+        return this.mayAnswer && this.mayAnswerTimes >= 0;
+      },
       route: () => "decide",
       onCrash: (error) => expect.fail(String(error)),
     });
@@ -131,6 +128,20 @@ describe("a host of shards", () => {
     scene.host.post({ kind: "journal-advanced" });
     await scene.quiet();
     expect(scene.answers()).toBe(0);
+  });
+
+  it("counts the answers it did not send, apart from what it did not decide", async () => {
+    const scene = new Scene(PER_KEY);
+    scene.check(1);
+    await scene.quiet();
+    // The lease runs out while a check is being decided.
+    scene.mayAnswerTimes = 1;
+    scene.check(1);
+    await scene.quiet();
+    expect([scene.answers(), scene.host.fenced, scene.host.fencedAnswers]).toEqual([1, 0, 1]);
+    scene.check(1);
+    await scene.quiet();
+    expect([scene.answers(), scene.host.fenced, scene.host.fencedAnswers]).toEqual([1, 1, 1]);
   });
 
   it("borrows nothing while it may not answer", async () => {

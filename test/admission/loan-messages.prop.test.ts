@@ -74,6 +74,7 @@ const grants: fc.Arbitrary<GrantFrame> = framesOf(
     resetAfterUs: duration,
     delayUs: duration,
     validUs: duration,
+    beside: units,
   }),
 );
 
@@ -222,6 +223,21 @@ it("reads what a writer has put there that knows of no quotas", () => {
   expect(decodeBorrow(new Uint8Array(older)).rows).toEqual([BORROW]);
   older[2] = head - 9;
   expect(() => decodeBorrow(new Uint8Array(older))).toThrow("row head of the borrow message is 73 bytes");
+});
+
+it("of a home that does not tell what others have is read as if they had something", () => {
+  fc.assert(
+    fc.property(grants, (frame) => {
+      const one = { ...frame, rows: frame.rows.slice(0, 1) };
+      const [row] = one.rows;
+      const bytes = [...encodeGrant(one)];
+      const head = (bytes[2] as number) - 4;
+      bytes[2] = head;
+      if (row !== undefined) bytes.splice(bytes.length - 1 - row.policy.length - 4, 4);
+      const rows = row === undefined ? [] : [{ ...row, beside: 1 }];
+      expect(decodeGrant(new Uint8Array(bytes))).toEqual({ ...one, rows });
+    }),
+  );
 });
 
 it("does not take one kind for another", () => {
