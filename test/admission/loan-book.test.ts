@@ -5,7 +5,6 @@ import type { LoanKey } from "../../admission/loan.ts";
 import { PendingCharges } from "../../admission/pending-charges.ts";
 import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
 import type { Policy } from "../../admission/policy.ts";
-import { KeyQuota } from "../../algorithms/key-census.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
 import { Verdict } from "../../core/decision.ts";
@@ -293,20 +292,6 @@ describe("a loan book", () => {
     });
     expect(desk.book.tally).toMatchObject({ rows: 1, full: 1 });
     expect(desk.charged).toBe(0);
-  });
-
-  it("keeps rows for others, however many keys of one tenant are asked for, until those are forgotten", () => {
-    const desk = new Desk();
-    const [acme, globex] = [new KeyQuota(1, 5), new KeyQuota(2, 5)];
-    const statusOf = (high: number, quota: KeyQuota) =>
-      desk.ask(A, { id: high, high, quota, need: 1 })?.status;
-    const invented = Array.from({ length: 8 }, (_, n) => statusOf(100 + n, acme));
-    expect(invented).toEqual([...Array<string>(5).fill("granted"), ...Array<string>(3).fill("full")]);
-    expect(statusOf(200, globex)).toBe("granted");
-    expect(desk.book.tally).toMatchObject({ rows: 6, full: 3 });
-    desk.pass(16_000_000);
-    expect(desk.book.tally.rows).toBe(0);
-    expect([statusOf(300, acme), statusOf(301, acme)]).toEqual(["granted", "granted"]);
   });
 
   it("says so when it knows no such policy, and nothing of a shard that is not open", () => {
