@@ -1,5 +1,5 @@
 /** The `parl` command: finds the subcommand, hands it the world, and exits with its code. */
-import { EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
 
 /** Loaded when asked for, so that an actor does not wait for the gateway's libraries. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -35,9 +35,12 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   const interrupt = new AbortController();
-  // A second signal ends the process at once.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => interrupt.abort());
+    process.once(signal, () => {
+      interrupt.abort();
+      // The same signal again ends the process at once; an exit is heard by those who have something to end.
+      process.once(signal, () => process.exit(EXIT_INTERRUPTED));
+    });
   const { stdout, stderr, env } = process;
   return runCommand(await load(), rest, { stdout, stderr, env, signal: interrupt.signal });
 }
