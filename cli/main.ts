@@ -17,6 +17,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["doctor", async () => (await import("./doctor.ts")).doctor],
 ]);
 
+/** How long to wait for what is still open once the command is done. */
+const LINGER_MS = 500;
+
 async function overview(): Promise<string> {
   const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}\n`);
@@ -46,3 +49,6 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 process.exitCode = await main(process.argv.slice(2));
+// A command has closed what it opened; but the NATS library keeps the socket of an attempt it gave up, when
+// the server took the call and never said a word, and that would keep us here.
+setTimeout(() => process.exit(), LINGER_MS).unref();

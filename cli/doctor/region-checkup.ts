@@ -15,7 +15,7 @@ const TENANT = "parl-doctor";
 export async function examineRegion({ name, servers }: RegionAddress, shards: number): Promise<Finding[]> {
   let connection: NatsConnection | undefined;
   const server = await finding(`${name}: nats`, async () => {
-    connection = await connectNats({ servers, name: "parl-doctor" });
+    connection = await connectNats({ servers, name: "parl-doctor", flag: "regions" });
     return `${connection.info?.version} at ${servers.join(", ")}`;
   });
   if (connection === undefined) return [server];
