@@ -72,6 +72,21 @@ it("names what is wrong: a broken policy file, a server that is down, a number o
   expect([...(await complaints(...at(region.nats.url), "--shards", "63")).keys()].join()).toContain("eu");
 });
 
+it("does not take a file that nobody reads for the policies in force", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const other = join(folder, "other.yaml");
+  await writeFile(
+    other,
+    "version: 1\npolicies: [{ name: mine, dimension: key, algorithm: gcra, limit: 1, window: 1s }]",
+  );
+  const { stdout } = await examine("--regions", `eu=${region.nats.url}`, "--policies", other);
+  expect(stdout).toMatch(
+    /ok +eu: actor .* decides by per-key, per-user, .* not what the policies looked at say/,
+  );
+  expect((await examine(...at(region.nats.url))).stdout).not.toContain("decides by");
+});
+
 it("names a region without an actor, and a server without the mappings", async () => {
   const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
   const config = join(folder, "plain.conf");
