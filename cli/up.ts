@@ -133,10 +133,14 @@ async function inAll(regions: readonly Region[], work: (region: Region) => Promi
 
 function natsPart({ name, natsPort }: Region, path: string): Part {
   const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
-  // By port too: two demos side by side are two clusters.
-  const store = join(ROOT, ".parl", "store", `${name}-${natsPort}`);
+  const store = storeFolder({ name, natsPort });
   const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort), "-sd", store];
   return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
+}
+
+/** By port too: two demos side by side are two clusters. */
+function storeFolder({ name, natsPort }: Pick<Region, "name" | "natsPort">): string {
+  return join(ROOT, ".parl", "store", `${name}-${natsPort}`);
 }
 
 /** @param isFirst whether the region's server has just been started: then nobody else can hold a lease there */
@@ -152,6 +156,8 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, isFi
     natsUrl(natsPort),
     "--policies",
     policies,
+    "--audit-log",
+    join(storeFolder({ name, natsPort }), `${member}.audit.log`),
   ];
   const part = parlPart(`actor ${member}`, args);
   const env = { ...part.env, ...actorEnvironment(process.env) };

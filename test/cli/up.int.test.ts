@@ -9,6 +9,8 @@ import { freePort, isAlive, ParlChild, runParl } from "./child.ts";
 
 async function portFlags(): Promise<{ nats: number; http: number; flags: string[] }> {
   const [nats, http] = [await freePort(), await freePort()];
+  const store = new URL(`../../.parl/store/eu-${nats}`, import.meta.url);
+  onTestFinished(() => rm(store, { recursive: true, force: true }));
   return { nats, http, flags: ["--regions", "eu", "--nats", String(nats), "--http", String(http)] };
 }
 
@@ -20,23 +22,29 @@ async function expectFree(port: number): Promise<void> {
   await once(server, "close");
 }
 
-it("comes up, answers HTTP and NATS, and leaves nothing behind on Ctrl-C", { timeout: 40_000 }, async () => {
-  const { nats, http, flags } = await portFlags();
-  const parl = new ParlChild(["up", ...flags, "--json"]);
-  onTestFinished(() => parl.stop());
-  expect(JSON.parse(await parl.untilPrinted(/\n$/))).toEqual({
-    regions: [{ name: "eu", nats: `nats://127.0.0.1:${nats}`, http: `http://127.0.0.1:${http}` }],
-  });
-  const answer = await fetch(`http://127.0.0.1:${http}/allow?key=alice`);
-  expect([answer.status, await answer.json()]).toMatchObject([200, { allowed: true, region: "eu" }]);
-  const peer = await connect({ servers: `nats://127.0.0.1:${nats}` });
-  const bare = await peer.request("parl.check.acme.alice", '{"tokens":1}', { timeout: 5_000 });
-  expect(bare.json()).toMatchObject({ allowed: true, region: "eu" });
-  await peer.close();
-  parl.interrupt();
-  expect((await parl.ended()).code).toBe(0);
-  await Promise.all([nats, http].map(expectFree));
-});
+it(
+  "comes up, answers HTTP, NATS and operators, and leaves nothing behind on Ctrl-C",
+  { timeout: 40_000 },
+  async () => {
+    const { nats, http, flags } = await portFlags();
+    const parl = new ParlChild(["up", ...flags, "--json"]);
+    onTestFinished(() => parl.stop());
+    expect(JSON.parse(await parl.untilPrinted(/\n$/))).toEqual({
+      regions: [{ name: "eu", nats: `nats://127.0.0.1:${nats}`, http: `http://127.0.0.1:${http}` }],
+    });
+    const answer = await fetch(`http://127.0.0.1:${http}/allow?key=alice`);
+    expect([answer.status, await answer.json()]).toMatchObject([200, { allowed: true, region: "eu" }]);
+    const peer = await connect({ servers: `nats://127.0.0.1:${nats}` });
+    const bare = await peer.request("parl.check.acme.alice", '{"tokens":1}', { timeout: 5_000 });
+    expect(bare.json()).toMatchObject({ allowed: true, region: "eu" });
+    await peer.close();
+    const operator = ["alice", "--tenant", "acme", "--regions", `eu=nats://127.0.0.1:${nats}`];
+    expect(await runParl(["reset", ...operator])).toMatchObject({ code: 0 });
+    parl.interrupt();
+    expect((await parl.ended()).code).toBe(0);
+    await Promise.all([nats, http].map(expectFree));
+  },
+);
 
 it.each(["nats", "http"] as const)("says in one line that its %s port is taken", async (which) => {
   const ports = await portFlags();
