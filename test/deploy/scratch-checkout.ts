@@ -75,6 +75,8 @@ export function startSetup(checkout: ScratchCheckout, script: string, ...words: 
     cwd: checkout.root,
     env: checkout.env,
   });
+  // After a test that failed nobody else ends it.
+  onTestFinished(() => void child.kill());
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += String(chunk)));
   const ended = once(child, "close").then((): SetupEnd => ({ exitCode: child.exitCode, output }));
