@@ -30,7 +30,7 @@ export const redisServer = {
   alternatives: ["valkey-server"],
   companions: ["redis-cli"],
   neededBy: "PARL's tests and lab need",
-  // The oldest line that distributions still carry, and the one the scripts are written against.
+  // What Debian 12 and Ubuntu 24.04 carry; Ubuntu 22.04 has 6.0.
   minimum: "7.0.0",
   banner: /^(?:Redis|Valkey) server v=/,
   variable: "PARL_REDIS_SERVER",

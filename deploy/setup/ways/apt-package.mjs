@@ -1,6 +1,6 @@
 /**
  * A server from the system's own release (Debian, Ubuntu and their kin), with the libraries it needs and the
- * system lacks, unpacked beside the project: about 15 s.
+ * system lacks, unpacked beside the project: about 10 s.
  *
  * apt works out which packages that are, from the system's own sources, pins and record of what is installed,
  * downloads them, and does no more.
