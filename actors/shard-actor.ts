@@ -46,6 +46,7 @@ import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subje
 /** After so long a shard that was moving has arrived. */
 const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
+const EMPTY_OBJECT = encodeJson({});
 /** Of tenants without room for new keys, so many to an operator. */
 const FULL_TENANTS_TOLD = 100;
 /** How a held grant is addressed; no subject has a space. */
@@ -324,7 +325,9 @@ export class ShardActor implements Actor<ShardEvent> {
     const { tenant } = event;
     if (!isIdToken(tenant)) throw invalidToken("tenant", tenant);
     if (!isIdToken(event.key)) throw invalidToken("key", event.key);
-    const request = parseJsonRequest(event.payload, event.key);
+    // Looking needs no words.
+    const isLook = event.verb === "observe" && event.payload.length === 0;
+    const request = parseJsonRequest(isLook ? EMPTY_OBJECT : event.payload, event.key);
     const { admission } = this.#desk;
     admission.describe(tenant, request.user, request.key);
     const home = this.owned.open[admission.home];

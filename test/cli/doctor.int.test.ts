@@ -66,8 +66,25 @@ it("names what is wrong: a broken policy file, a server that is down, a number o
   const wrong = await complaints("--regions", "eu=nats://127.0.0.1:9", "--policies", BAD_POLICIES);
   expect([...wrong.keys()]).toEqual(["policies", "eu: nats"]);
   expect(wrong.get("policies")).toContain("9 problems");
-  expect(wrong.get("eu: nats")).toContain("no NATS server answers at nats://127.0.0.1:9");
+  expect(wrong.get("eu: nats")).toMatch(
+    /^no NATS server answers at nats:\/\/127.0.0.1:9; .* with --regions$/,
+  );
   expect([...(await complaints(...at(region.nats.url), "--shards", "63")).keys()].join()).toContain("eu");
+});
+
+it("does not take a file that nobody reads for the policies in force", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const other = join(folder, "other.yaml");
+  await writeFile(
+    other,
+    "version: 1\npolicies: [{ name: mine, dimension: key, algorithm: gcra, limit: 1, window: 1s }]",
+  );
+  const { stdout } = await examine("--regions", `eu=${region.nats.url}`, "--policies", other);
+  expect(stdout).toMatch(
+    /ok +eu: actor .* decides by per-key, per-user, .* not what the policies looked at say/,
+  );
+  expect((await examine(...at(region.nats.url))).stdout).not.toContain("decides by");
 });
 
 it("names a region without an actor, and a server without the mappings", async () => {
