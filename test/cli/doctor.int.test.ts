@@ -54,6 +54,21 @@ it("finds nothing wrong with a region that works", async () => {
   expect(stdout).not.toContain("WRONG");
 });
 
+it("says that a tenant holds as many keys as it may, which is nothing wrong", async () => {
+  const policy = "{ name: per-key, dimension: key, algorithm: gcra, limit: 10, window: 1d }";
+  const crowded = await startRegion({ policies: `version: 1\nkeysMax: 1\npolicies:\n  - ${policy}\n` });
+  onTestFinished(() => crowded.stop());
+  const nats = await connect({ servers: crowded.nats.url });
+  for (let n = 0; n < 4_000; n += 1) nats.publish(`parl.check.acme.invented-${n}`, "{}");
+  await nats.flush();
+  await expect
+    .poll(async () => (await examine(...at(crowded.nats.url))).stdout)
+    .toMatch(
+      /ok .*\d+ checks of new keys shared an overflow bucket, 1 tenants hold as many keys as they may/,
+    );
+  await nats.close();
+});
+
 it("charges nothing and leaves no key", async () => {
   const nats = await connect({ servers: region.nats.url });
   const keys = async () => (await nats.request("parl.observe.region", "")).json<{ keys: number }>().keys;
