@@ -32,7 +32,7 @@ import { DecisionDesk, type Asking, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
-import { resetKey } from "./key-reset.ts";
+import { RESET_PATIENCE, resetKey, type ForgetRequest } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
 import { LoanDesk } from "./loan-desk.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
@@ -184,7 +184,7 @@ export class ShardActor implements Actor<ShardEvent> {
     const { holds } = this.#desk.admission;
     if (replyTo !== "") {
       if (holds.length === 0) outbox.reply(replyTo, answer);
-      else this.#held.add(shard, replyTo, answer, [...holds], nowUs);
+      else this.#held.add({ shard, replyTo, payload: answer, holds: [...holds] }, nowUs);
     }
     holds.length = 0;
   }
@@ -206,8 +206,12 @@ export class ShardActor implements Actor<ShardEvent> {
     const grant = this.#loans.lend(via, payload, moment);
     if (grant === undefined) return;
     const { holds } = this.#desk.admission;
-    if (holds.length === 0) outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
-    else this.#held.add(via, `${GRANT_TO}${grant.member}`, grant.payload, [...holds], nowUs);
+    if (holds.length === 0) {
+      outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
+      return;
+    }
+    const replyTo = `${GRANT_TO}${grant.member}`;
+    this.#held.add({ shard: via, replyTo, payload: grant.payload, holds: [...holds] }, nowUs);
   }
 
   #releaseHeld(nowUs: Micros, outbox: Outbox): void {
@@ -233,7 +237,7 @@ export class ShardActor implements Actor<ShardEvent> {
       case "inquiry":
         return this.#inquiry(event, nowUs, outbox);
       case "forget":
-        return encodeJson(resetKey(event, this.#desk.admission, nowUs));
+        return this.#reset(event, nowUs);
       case "borrow":
         this.#lend(event, nowUs, outbox);
         return undefined;
@@ -245,6 +249,16 @@ export class ShardActor implements Actor<ShardEvent> {
       case "misdirected":
         throw misdirected(event.subject);
     }
+  }
+
+  /** Resets a key; told at once where no crash can undo it, else when the journal knows. */
+  #reset(event: ForgetRequest, nowUs: Micros): Uint8Array | undefined {
+    const { via: shard, replyTo } = event;
+    const { admission } = this.#desk;
+    const payload = encodeJson(resetKey(event, admission, nowUs));
+    if (admission.holds.length === 0 || replyTo === "") return payload;
+    this.#held.add({ shard, replyTo, payload, holds: [...admission.holds], patience: RESET_PATIENCE }, nowUs);
+    return undefined;
   }
 
   #error(error: ParlError): Uint8Array {

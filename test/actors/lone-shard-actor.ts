@@ -14,7 +14,7 @@ export const SHARDS = 64;
 export const NOW_US = 1_700_000_000_000_000;
 const EPOCH = 7;
 
-const FACTS = {
+export const FACTS = {
   mailboxDepth: 0,
   overloaded: 0,
   crashes: 0,

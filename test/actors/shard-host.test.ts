@@ -29,7 +29,9 @@ const FACTS = {
 /** A host whose server is this object. */
 class Scene {
   readonly clock = new ManualClock();
+  /** Subjects, and what was sent there. */
   readonly sent: string[] = [];
+  readonly texts: string[] = [];
   mayAnswer = true;
   readonly host: ShardHost;
   readonly #callbacks = new Map<string, (error: null, message: Partial<Msg>) => void>();
@@ -43,7 +45,10 @@ class Scene {
         this.#callbacks.set(subject, callback);
         return { unsubscribe: () => this.#callbacks.delete(subject), drain: () => Promise.resolve() };
       },
-      publish: (subject: string) => void this.sent.push(subject),
+      publish: (subject: string, payload: Uint8Array) => {
+        this.sent.push(subject);
+        this.texts.push(new TextDecoder().decode(payload));
+      },
     };
     this.host = new ShardHost({
       connection: connection as unknown as NatsConnection,
@@ -73,6 +78,22 @@ class Scene {
     const subject = `parl.shard.${KEY_SHARD}.check.acme.${KEY}`;
     const data = new TextEncoder().encode(JSON.stringify({ tokens }));
     this.#callbacks.get(`parl.shard.${KEY_SHARD}.>`)?.(null, { subject, data, reply: "_INBOX.asker" });
+  }
+
+  /** Resets the key, and a user whose home is elsewhere. */
+  reset(): void {
+    const subject = `parl.shard.${KEY_SHARD}.forget.acme.${KEY}`;
+    const data = new TextEncoder().encode(JSON.stringify({ user: "u1", policies: ["key"] }));
+    this.#callbacks.get(`parl.shard.${KEY_SHARD}.>`)?.(null, { subject, data, reply: "_INBOX.operator" });
+  }
+
+  /** The journal has written what was due. */
+  async written(): Promise<void> {
+    const journal = this.host.actor.admission.table.journal(KEY_SHARD);
+    journal?.takeDue(10_000);
+    journal?.acked();
+    this.host.post({ kind: "journal-advanced" });
+    await this.quiet();
   }
 
   /** Everything posted is done. */
@@ -125,12 +146,32 @@ describe("a host of shards", () => {
     await scene.quiet();
     expect([scene.answers(), scene.host.actor.heldFor(KEY_SHARD)]).toEqual([0, 1]);
     scene.mayAnswer = false;
-    const journal = scene.host.actor.admission.table.journal(KEY_SHARD);
-    journal?.takeDue(10_000);
-    journal?.acked();
-    scene.host.post({ kind: "journal-advanced" });
-    await scene.quiet();
+    await scene.written();
     expect(scene.answers()).toBe(0);
+  });
+
+  it("answers a reset once the journal knows of it, and is not quiet before", async () => {
+    const scene = new Scene(PER_KEY);
+    let isQuiet = false;
+    scene.reset();
+    await scene.quiet();
+    scene.host.whenQuiet(KEY_SHARD, () => (isQuiet = true));
+    expect([scene.sent, isQuiet, scene.host.actor.heldFor(KEY_SHARD)]).toEqual([[], false, 1]);
+    await scene.written();
+    expect([scene.sent, isQuiet]).toEqual([["_INBOX.operator"], true]);
+  });
+
+  it("tells whoever resets a key when the journal does not confirm it", async () => {
+    const scene = new Scene(PER_KEY);
+    scene.reset();
+    await scene.quiet();
+    await scene.tick(700 * US_PER_MS);
+    expect(scene.sent).toEqual([]);
+    await scene.tick(100 * US_PER_MS);
+    expect(scene.sent).toEqual(["_INBOX.operator"]);
+    expect(scene.texts[0]).toMatch(/PARL_DEADLINE_EXCEEDED.*the key was reset/);
+    await scene.written();
+    expect(scene.sent).toHaveLength(1);
   });
 
   it("borrows nothing while it may not answer", async () => {

@@ -38,7 +38,7 @@ function simulate({ seed, moves, rate }: Traffic, faults: Faults): Run {
   const send = (): void => {
     // Some keys are charged more often than others.
     const key = `k${prng.below(1 + prng.below(KEYS + 20))}`;
-    region.publish(key, prng.ratio(1, 10));
+    region.publish(key, prng.ratio(1, 10) ? "report" : prng.ratio(1, 10) ? "reset" : "check");
     if (timeline.nowUs < BUSY_US) timeline.after(1 + prng.below(Math.floor((2 * SECOND_US) / rate)), send);
   };
   timeline.at(1_000, send);
@@ -97,7 +97,7 @@ function expectReportsCharged(region: SimulatedRegion): void {
 /** One member serves, with every charge ever made. */
 function expectServing({ region, members }: Run): void {
   const before = region.decisions.length;
-  for (let i = 0; i < 20; i += 1) region.publish(`k${i}`, false);
+  for (let i = 0; i < 20; i += 1) region.publish(`k${i}`, "check");
   region.timeline.runUntil(region.timeline.nowUs + SECOND_US);
   expect(region.decisions.length - before).toBe(20);
   const owners = members.filter(({ isCrashed, counts }) => !isCrashed && counts !== undefined);

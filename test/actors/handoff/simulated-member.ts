@@ -262,7 +262,8 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   #decide(message: ClientMessage): void {
     this.#checkLease();
     if (this.#shard === undefined || this.#isFrozen || this.#isFenced) return;
-    this.#shard.charge(message.key);
+    if (message.asking === "reset") this.#shard.forget(message.key);
+    else this.#shard.charge(message.key);
     this.#region.decided(this, message);
   }
 

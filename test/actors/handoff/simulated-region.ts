@@ -42,8 +42,12 @@ export const NO_FAULTS: Faults = {
   badFreezes: 0,
 };
 
+/** A report is a check that nobody waits for. */
+export type Asking = "check" | "report" | "reset";
+
 export interface ClientMessage {
   readonly number: number;
+  readonly asking: Asking;
   readonly key: string;
   readonly replyTo: string;
   readonly payload: Uint8Array;
@@ -88,7 +92,7 @@ export class SimulatedRegion {
   readonly ended: HandoffEnded[] = [];
   /** From the freeze to the adoption, less the CAS and the message in between. */
   readonly freezeExcessUs: number[] = [];
-  /** Charges per key by all decisions ever made. */
+  /** Charges per key by all decisions ever made, since its last reset. */
   readonly ledger = new Map<string, number>();
   owner: OwnerRecord = { id: "a", incarnation: 1, epoch: 1, how: "fresh" };
   /** Last renewal of each living member. */
@@ -120,13 +124,14 @@ export class SimulatedRegion {
   }
 
   /** A client's message, at the server now; every subscriber gets a copy. */
-  publish(key: string, isReport: boolean): void {
+  publish(key: string, asking: Asking): void {
     const number = this.messages.length;
+    const isReport = asking === "report";
     // Half of the reports look like other reports.
     const text = isReport && number % 2 === 0 ? "report" : `${number}`;
     const replyTo = isReport ? "" : `_INBOX.${number}`;
     const payload = new TextEncoder().encode(text);
-    const message = { number, key, replyTo, payload, sentUs: this.timeline.nowUs };
+    const message = { number, asking, key, replyTo, payload, sentUs: this.timeline.nowUs };
     this.messages.push(message);
     for (const member of this.#subscribers) {
       const shardMessage = { subject: `parl.shard.0.check.acme.${key}`, replyTo, payload };
@@ -189,7 +194,8 @@ export class SimulatedRegion {
   decided(by: RegionMember, message: ClientMessage): void {
     const { nowUs } = this.timeline;
     this.decisions.push({ message, by: by.id, atUs: nowUs });
-    this.ledger.set(message.key, (this.ledger.get(message.key) ?? 0) + 1);
+    if (message.asking === "reset") this.ledger.delete(message.key);
+    else this.ledger.set(message.key, (this.ledger.get(message.key) ?? 0) + 1);
     if (!isSameMember(this.owner, by.self)) {
       this.violations.push(`${by.id} decides ${message.number}, the owner is ${this.owner.id}`);
     }
