@@ -61,7 +61,6 @@ export interface HandoffsOptions {
   /** An empty shard for a taker to fill. */
   readonly staging: (shard: number) => StagedShard;
   readonly pageBytes?: number;
-  readonly parkedWeightMax?: number;
 }
 
 interface InForce {
@@ -97,14 +96,9 @@ export class Handoffs {
   /** Asks `giver`, who owns `shard` under `epoch`, for it. False when there is no room, or it runs already. */
   ask(shard: number, giver: Member, epoch: number, monotonicUs: Micros): boolean {
     if (this.#isFenced || this.isMoving(shard) || !this.hasRoomIn) return false;
-    const { self, draw, staging, outbox, parkedWeightMax } = this.#options;
+    const { self, draw, staging, outbox } = this.#options;
     const facts = { self, giver, shard, epoch, transfer: draw(), staged: staging(shard), isFenced: false };
-    const taker = new Taker(
-      parkedWeightMax === undefined ? facts : { ...facts, parkedWeightMax },
-      monotonicUs,
-      outbox,
-    );
-    this.#takers.set(shard, taker);
+    this.#takers.set(shard, new Taker(facts, monotonicUs, outbox));
     return true;
   }
 
@@ -132,7 +126,7 @@ export class Handoffs {
       return "parked";
     }
     if (this.#inForce.get(shard)?.list.take(message.replyTo) === true) return "ignore";
-    return this.#givers.get(shard)?.accepts(message) === false ? "ignore" : "decide";
+    return this.#givers.get(shard)?.offer(message, weight) ?? "decide";
   }
 
   subscribed(transfer: number, monotonicUs: Micros): void {

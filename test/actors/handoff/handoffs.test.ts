@@ -253,13 +253,13 @@ describe("a message for a shard", () => {
     expect(asked(8).handoffs.offer(8, shardMessage("r1"), 1)).toBe("decide");
   });
 
-  it("is decided by the giver until it freezes, and parked by the taker", () => {
+  it("is decided by the giver until it freezes, and parked by the taker, and by both then", () => {
     const giver = asked();
     expect(giver.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
     giver.handoffs.receive(bytesFrom(B, "ready"), AT_US);
     expect(giver.handoffs.offer(SHARD, shardMessage("r2"), 1)).toBe("decide");
     giver.handoffs.tick(micros(AT_US + 10_000));
-    expect(giver.handoffs.offer(SHARD, shardMessage("r3"), 1)).toBe("ignore");
+    expect(giver.handoffs.offer(SHARD, shardMessage("r3"), 1)).toBe("parked");
     const taker = handoffsOf(B);
     taker.handoffs.ask(SHARD, A, EPOCH, AT_US);
     expect(taker.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("parked");
