@@ -8,15 +8,20 @@ import type { Outbox } from "./actor.ts";
 const INBOX_START = "_";
 /** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
 const NATS_VERSION_MIN = "2.12.0";
+/** How long one server of several may take to answer, when there is no time to lose. */
+const TRY_MS = 1_000;
 
 export interface NatsAddress {
   readonly servers: readonly string[];
   readonly name: string;
+  /** To connect to one of these instead, as the same user. */
+  readonly only?: readonly string[];
 }
 
 /** @throws ParlError PARL_UNAVAILABLE when no server answers or it is too old, with the way out */
-export async function connectNats({ servers, name }: NatsAddress): Promise<NatsConnection> {
-  const identity = natsIdentity(servers);
+export async function connectNats({ servers, name, only }: NatsAddress): Promise<NatsConnection> {
+  const named = natsIdentity(servers);
+  const identity = only === undefined ? named : { ...named, servers: [...only] };
   const where = identity.servers.join(", ");
   let connection: NatsConnection;
   try {
@@ -29,6 +34,7 @@ export async function connectNats({ servers, name }: NatsAddress): Promise<NatsC
       reconnectJitter: 250,
       pingInterval: 2_000,
       maxPingOut: 3,
+      ...(only === undefined ? {} : { timeout: TRY_MS }),
     });
   } catch (cause) {
     const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --nats`;

@@ -158,6 +158,11 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#held.countOf(shard) + this.#waiting.countOf(shard);
   }
 
+  /** The same for all shards together. */
+  get owed(): number {
+    return this.#held.length + this.#waiting.size;
+  }
+
   lane(event: ShardEvent): string {
     return "tenant" in event ? event.tenant : "";
   }

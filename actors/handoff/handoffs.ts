@@ -78,6 +78,7 @@ export class Handoffs {
   readonly #inForce = new Map<number, InForce>();
   readonly #adopted = new Set<number>();
   #isFenced = false;
+  #isPaused = false;
   #tickedUs = 0;
 
   constructor(options: HandoffsOptions) {
@@ -86,7 +87,21 @@ export class Handoffs {
 
   /** Whether one more shard may be asked for. */
   get hasRoomIn(): boolean {
-    return this.#takers.size < TRANSFERS_MAX;
+    return !this.#isPaused && this.#takers.size < TRANSFERS_MAX;
+  }
+
+  /** Whether nothing is on its way, in either direction. */
+  get isIdle(): boolean {
+    return this.#givers.size === 0 && this.#takers.size === 0;
+  }
+
+  /** Begins no transfer until `resume`; those under way go on. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
   }
 
   isMoving(shard: number): boolean {
@@ -249,6 +264,7 @@ export class Handoffs {
     if (running !== undefined) return `shard ${shard} is being handed to ${running.facts.taker.id}`;
     if (this.#givers.size >= TRANSFERS_MAX)
       return `${self.id} is handing over ${TRANSFERS_MAX} shards already`;
+    if (this.#isPaused) return `${self.id} is changing its NATS server`;
     return this.#isFenced ? `${self.id} waits for its lease` : undefined;
   }
 

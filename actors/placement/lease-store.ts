@@ -78,6 +78,8 @@ export class LeaseStore {
   #isLooking = false;
   #isConnected: boolean;
   #revisionMax = 0;
+  /** Answers awaited. */
+  #awaited = 0;
 
   constructor(options: LeaseStoreOptions) {
     this.#options = options;
@@ -92,9 +94,15 @@ export class LeaseStore {
     const bucket = this.#bucket;
     // Sent while disconnected it would wait in the client and arrive when nobody counts on it any more.
     if (bucket === undefined || !this.#isConnected) return UNKNOWN;
+    this.#awaited += 1;
     const result = await Promise.race([this.#store(key, value, expectedRevision), bucket.lost]);
+    this.#awaited -= 1;
     this.#revisionMax = Math.max(this.#revisionMax, result.revision);
     return bucket === this.#bucket ? result : UNKNOWN;
+  }
+
+  get isWriting(): boolean {
+    return this.#awaited > 0;
   }
 
   /** Finds or makes the bucket and shows it to `listener`: its entries, `synced`, then every change. */

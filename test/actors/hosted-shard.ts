@@ -37,7 +37,8 @@ export class HostedShard {
         { callback }: { callback: (error: null, message: Partial<Msg>) => void },
       ) => {
         this.#callbacks.set(subject, callback);
-        return { unsubscribe: () => this.#callbacks.delete(subject), drain: () => Promise.resolve() };
+        const unsubscribe = (): unknown => this.#callbacks.delete(subject);
+        return { unsubscribe, drain: () => Promise.resolve(unsubscribe()) };
       },
       publish: (subject: string, payload: Uint8Array) => {
         this.sent.push(subject);
@@ -67,6 +68,10 @@ export class HostedShard {
     this.host.start();
     this.host.subscribe(KEY_SHARD);
     this.host.post({ kind: "shard-opened", shard: KEY_SHARD, epoch: EPOCH, isJournalled: true });
+  }
+
+  get subscriptions(): string[] {
+    return [...this.#callbacks.keys()];
   }
 
   /** What the server hands to whoever has subscribed to just this. */

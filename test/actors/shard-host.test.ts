@@ -92,4 +92,33 @@ describe("a host of shards", () => {
     await expect.poll(() => isQuiet).toBe(true);
     expect(scene.answers()).toBe(1);
   });
+
+  it("hears nothing while it is away, and everything it is to hear afterwards", async () => {
+    const scene = new HostedShard(PER_KEY);
+    const before = scene.subscriptions;
+    await scene.host.leave();
+    expect(scene.subscriptions).toEqual([]);
+    scene.host.unsubscribe(KEY_SHARD);
+    for (const shard of [KEY_SHARD, KEY_SHARD + 1]) scene.host.subscribe(shard);
+    expect(scene.subscriptions).toEqual([]);
+    scene.host.resume();
+    expect(scene.subscriptions.toSorted()).toEqual([...before, `parl.shard.${KEY_SHARD + 1}.>`].toSorted());
+    scene.check(1);
+    await scene.quiet();
+    expect([scene.answers(), scene.host.isQuiet]).toEqual([1, true]);
+    await scene.host.leave();
+    scene.host.cut();
+    scene.host.resume();
+    expect(scene.subscriptions).toEqual([]);
+  });
+
+  it("is not quiet while an answer waits for the journal", async () => {
+    const scene = new HostedShard(PER_KEY);
+    scene.check(50);
+    expect(scene.host.isQuiet).toBe(false);
+    await scene.quiet();
+    expect(scene.host.isQuiet).toBe(false);
+    await scene.written();
+    expect(scene.host.isQuiet).toBe(true);
+  });
 });

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { encodeFinal } from "../../../actors/handoff/final-state.ts";
 import { Handoffs } from "../../../actors/handoff/handoffs.ts";
 import type { Member } from "../../../actors/handoff/member.ts";
-import { decodeError, encodeEpoch, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { decodeError, encodeEpoch, encodeError, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { ParlError } from "../../../core/errors.ts";
 import { micros, type Micros } from "../../../core/units.ts";
 import { ModelShard, StagedModel } from "./model-shard.ts";
 import {
@@ -140,6 +141,28 @@ describe("asked for a shard", () => {
     handoffs.unfenced(AT_US);
     handoffs.receive(ask(B), AT_US);
     expect(outbox.take()).toEqual(["subscribe → b"]);
+  });
+
+  it("while it is paused, it refuses; what is under way goes on", () => {
+    const { handoffs, outbox } = asked(8);
+    handoffs.pause();
+    handoffs.receive(ask(C, { shard: 8 }), AT_US);
+    expect([outbox.take(), decodeError(outbox.lastSent.payload).code]).toEqual([
+      ["refuse → c"],
+      "PARL_OVERLOADED",
+    ]);
+    expect([handoffs.hasRoomIn, handoffs.ask(9, B, EPOCH, AT_US), handoffs.isIdle]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    handoffs.receive(
+      bytesFrom(B, "abort", { payload: encodeError(new ParlError("PARL_INTERNAL", "no")) }),
+      AT_US,
+    );
+    expect(handoffs.isIdle).toBe(true);
+    handoffs.resume();
+    expect([handoffs.hasRoomIn, handoffs.ask(9, B, EPOCH, AT_US)]).toEqual([true, true]);
   });
 
   it("by a process of another version, it tells it to stop", () => {
