@@ -39,10 +39,9 @@ import { observeKey, observeMember, observePolicy, observeShard, type MemberFact
 import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
 import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, LoanMessage } from "./shard-event.ts";
+import { hasMoved } from "./shard-moved.ts";
 import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
 
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
 /** How a held grant is addressed; no subject has a space. */
 const GRANT_TO = "grant ";
@@ -323,7 +322,7 @@ export class ShardActor implements Actor<ShardEvent> {
     admission.describe(tenant, request.user, request.key);
     const home = this.owned.open[admission.home];
     if (home === undefined) {
-      if (event.isForwarded) throw notOwner(admission.home);
+      if (event.isForwarded) throw hasMoved(admission.home);
       const subject = hopSubject(admission.home, event.verb, tenant, event.key);
       outbox.send(subject, event.payload, event.replyTo);
       return undefined;
@@ -364,11 +363,6 @@ function shardNumber(text: string, shards: number): number {
   const shard = Number(text);
   if (Number.isInteger(shard) && shard >= 0 && shard < shards) return shard;
   throw invalidArgument("shard", `a whole number from 0 to ${shards - 1}`, text);
-}
-
-function notOwner(shard: number): ParlError {
-  const message = `shard ${shard} has just moved to another process; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
 }
 
 function misdirected(subject: string): ParlError {

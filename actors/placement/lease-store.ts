@@ -26,16 +26,12 @@ import {
 import { Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
+import { isConflict } from "../jetstream-conflict.ts";
 import type { BucketEntry, CasAnswer } from "./placement-event.ts";
 
 /** A quarter of the TTL: a renewal may go unanswered twice before the lease is over. */
 const TIMEOUT_MS = 500;
 const LOOK_EVERY_MS = 500;
-/** Both say that the key's revision is another; the second while that other is being stored. */
-const CONFLICTS: ReadonlySet<number> = new Set([
-  JetStreamApiCodes.StreamWrongLastSequence,
-  JetStreamApiCodes.StreamWrongLastSequenceUnknown,
-]);
 const UNKNOWN: CasResult = { outcome: "unknown", revision: 0 };
 
 export type CasResult = Pick<CasAnswer, "outcome" | "revision">;
@@ -130,9 +126,7 @@ export class LeaseStore {
       });
       return { outcome: "ok", revision: ack.seq };
     } catch (error) {
-      if (error instanceof JetStreamApiError && CONFLICTS.has(error.code)) {
-        return { outcome: "conflict", revision: 0 };
-      }
+      if (isConflict(error)) return { outcome: "conflict", revision: 0 };
       // Nobody takes messages of the bucket: it may be gone.
       if (error instanceof Error && error.name === "JetStreamNotEnabled") this.#look();
       return UNKNOWN;
