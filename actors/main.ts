@@ -14,7 +14,9 @@ import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
 import { AdminDesk, type AuditTrail } from "./admin-desk.ts";
+import { hush, resume, type Underway } from "./hush.ts";
 import { JournalStore } from "./journal/journal-store.ts";
+import { LameDuck } from "./lame-duck.ts";
 import { connectNats } from "./nats-host.ts";
 import type { MemberFacts, MemberObservation } from "./observation.ts";
 import { LeaseStore } from "./placement/lease-store.ts";
@@ -49,6 +51,8 @@ export interface ActorProcessOptions {
   readonly secret?: string;
   /** How long this process may answer without hearing from the lease store. */
   readonly leaseTtlMs?: number;
+  /** Servers of the region that keep a copy of leases and journal, when these are made; 1 when absent. */
+  readonly replicas?: number;
   /** The operator's word that no process of an earlier life of the lease store can still be answering. */
   readonly claimAtOnce?: boolean;
   readonly record?: (event: ShardEvent, nowUs: Micros) => void;
@@ -79,7 +83,8 @@ export interface ActorProcess {
 export async function startActor(options: ActorProcessOptions): Promise<ActorProcess> {
   const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
   await refuseOtherRegion(connection, options.region);
-  const journals = new JournalStore({ connection, region: options.region });
+  const { region, replicas = 1 } = options;
+  const journals = new JournalStore({ connection, region, replicas });
   const secret = options.secret ?? (await journals.secret(randomBytes(8).toString("hex")));
   const process = new RunningActor(options, connection, journals, secret);
   await process.joined();
@@ -117,6 +122,8 @@ class RunningActor implements ActorProcess {
   #crashes = 0;
   #life: RegionMember;
   #drained: Promise<void> | undefined;
+  #hasLeft = false;
+  #hushed: Underway | undefined;
 
   constructor(
     options: ActorProcessOptions,
@@ -134,9 +141,9 @@ class RunningActor implements ActorProcess {
     this.member = options.member ?? `${region}-${randomBytes(4).toString("hex")}`;
     this.closed = connection.closed();
     const onTrouble = (error: unknown): void => this.#say(`lease store: ${String(error)}`);
-    const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS } = options;
+    const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS, replicas = 1 } = options;
     const timeoutMs = leaseTtlMs / RENEWALS_PER_LEASE;
-    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble, timeoutMs });
+    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble, timeoutMs, replicas });
     this.#life = this.#takePart();
     const membersExpected = (): number => this.#life.membersAlive;
     this.#observer = new RegionObserver(connection, membersExpected);
@@ -144,6 +151,14 @@ class RunningActor implements ActorProcess {
     if (audit !== undefined) {
       this.#desk = new AdminDesk({ ...scene, audit, policies: () => compilePolicies(this.#policies) });
     }
+    const lameDuck = new LameDuck({
+      connection,
+      tryServers: (only) => this.#tryServers(only),
+      hush: () => this.#hush(),
+      resume: () => this.#resume(),
+      say: (words) => this.#say(words),
+    });
+    void lameDuck.follow();
     this.#ticks = setInterval(() => this.#life.host?.post({ kind: "tick" }), TICK_MS);
   }
 
@@ -177,6 +192,7 @@ class RunningActor implements ActorProcess {
   async #leave(): Promise<void> {
     this.#life.leave();
     await this.#life.left;
+    this.#hasLeft = true;
     clearInterval(this.#ticks);
     // A server that has gone or frozen hears no goodbye; leaving must not wait for it.
     const { promise: patience, resolve } = Promise.withResolvers<void>();
@@ -193,6 +209,27 @@ class RunningActor implements ActorProcess {
     await Promise.all([this.#observer.drain(), host?.leave()]);
     await host?.runtime.drain();
     await this.#connection.flush();
+  }
+
+  async #tryServers(only: readonly string[]): Promise<string> {
+    const { servers, region } = this.#options;
+    const connection = await connectNats({ servers, only, name: `parl-actor-${region}-next` });
+    const server = connection.getServer();
+    await connection.close();
+    return server;
+  }
+
+  async #hush(): Promise<void> {
+    const { underway } = this.#life;
+    // Whoever leaves has handoffs under way until it has gone.
+    if (underway === undefined || this.#drained !== undefined) return;
+    this.#hushed = underway;
+    await hush(underway);
+  }
+
+  #resume(): void {
+    if (this.#hushed !== undefined && !this.#hasLeft) resume(this.#hushed);
+    this.#hushed = undefined;
   }
 
   #takePart(): RegionMember {

@@ -17,6 +17,7 @@ import type { Clock } from "../core/clock.ts";
 import { ParlError } from "../core/errors.ts";
 import { HandoffTally } from "./handoff/handoff-tally.ts";
 import type { HandoffEnded } from "./handoff/transfer.ts";
+import type { Underway } from "./hush.ts";
 import type { JournalStore } from "./journal/journal-store.ts";
 import { ShardJournals, type JournalHost } from "./journal/shard-journals.ts";
 import type { LeaseStore } from "./placement/lease-store.ts";
@@ -121,6 +122,14 @@ export class RegionMember {
   /** Who this process is to the others, until it is declared dead. */
   get self(): Holder {
     return this.#placement.self;
+  }
+
+  /** What a change of servers must wait for; undefined while there is nothing. */
+  get underway(): Underway | undefined {
+    const handoffs = this.#courier?.handoffs;
+    if (this.#host === undefined || handoffs === undefined) return undefined;
+    const { leases } = this.#options;
+    return { host: this.#host, handoffs, isWriting: () => leases.isWriting || this.#journals.isWriting };
   }
 
   /** Where a message that came by a shard's subscription belongs. */

@@ -226,13 +226,22 @@ export class Admission {
     return { locals, remotes };
   }
 
-  /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
+  /**
+   * Forgets the key of the check described under one policy, if its home is open here; the journal must know
+   * before that is told to anybody (`holds`).
+   *
+   * @returns whether its home is open here
+   */
   forget(index: number, nowUs: Micros): boolean {
-    const i = this.#view.policyIndices.indexOf(index);
-    const limiter = i >= 0 && this.#look(i, 0, nowUs) ? this.#looked[this.#lookedCount] : undefined;
-    if (limiter === undefined) return false;
-    const dimension = this.#view.dimensions[i] as number;
-    limiter.forget(this.#high[dimension] as number, this.#low[dimension] as number);
+    const dimension = this.#view.dimensions[this.#view.policyIndices.indexOf(index)] ?? -1;
+    const home = this.#homes[dimension] ?? -1;
+    const keys = home < 0 ? undefined : this.table.decided(home, nowUs);
+    if (keys === undefined) return false;
+    const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
+    keys.forget(index, high, low, nowUs);
+    const heavyKeys = this.table.journal(home)?.heavyKeys(index);
+    if (heavyKeys === undefined) return true;
+    this.holds.push({ heavyKeys, position: heavyKeys.forgotten(high, low, nowUs) });
     return true;
   }
 

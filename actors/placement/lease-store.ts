@@ -26,16 +26,12 @@ import {
 import { Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
+import { isConflict } from "../jetstream-conflict.ts";
 import type { BucketEntry, CasAnswer } from "./placement-event.ts";
 
 /** A quarter of the TTL: a renewal may go unanswered twice before the lease is over. */
 const TIMEOUT_MS = 500;
 const LOOK_EVERY_MS = 500;
-/** Both say that the key's revision is another; the second while that other is being stored. */
-const CONFLICTS: ReadonlySet<number> = new Set([
-  JetStreamApiCodes.StreamWrongLastSequence,
-  JetStreamApiCodes.StreamWrongLastSequenceUnknown,
-]);
 const UNKNOWN: CasResult = { outcome: "unknown", revision: 0 };
 
 export type CasResult = Pick<CasAnswer, "outcome" | "revision">;
@@ -78,6 +74,8 @@ export class LeaseStore {
   #isLooking = false;
   #isConnected: boolean;
   #revisionMax = 0;
+  /** Answers awaited. */
+  #awaited = 0;
 
   constructor(options: LeaseStoreOptions) {
     this.#options = options;
@@ -92,9 +90,15 @@ export class LeaseStore {
     const bucket = this.#bucket;
     // Sent while disconnected it would wait in the client and arrive when nobody counts on it any more.
     if (bucket === undefined || !this.#isConnected) return UNKNOWN;
+    this.#awaited += 1;
     const result = await Promise.race([this.#store(key, value, expectedRevision), bucket.lost]);
+    this.#awaited -= 1;
     this.#revisionMax = Math.max(this.#revisionMax, result.revision);
     return bucket === this.#bucket ? result : UNKNOWN;
+  }
+
+  get isWriting(): boolean {
+    return this.#awaited > 0;
   }
 
   /** Finds or makes the bucket and shows it to `listener`: its entries, `synced`, then every change. */
@@ -122,9 +126,7 @@ export class LeaseStore {
       });
       return { outcome: "ok", revision: ack.seq };
     } catch (error) {
-      if (error instanceof JetStreamApiError && CONFLICTS.has(error.code)) {
-        return { outcome: "conflict", revision: 0 };
-      }
+      if (isConflict(error)) return { outcome: "conflict", revision: 0 };
       // Nobody takes messages of the bucket: it may be gone.
       if (error instanceof Error && error.name === "JetStreamNotEnabled") this.#look();
       return UNKNOWN;
