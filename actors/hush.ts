@@ -1,8 +1,7 @@
 /**
- * A moment in which nothing is under way in a process: what must be over before its connection may be cut and
- * made anew.
+ * A moment in which nothing is under way on a connection: what must be over before it may be cut and made anew.
  *
- *      no handoff begins, those under way end ─▶ nothing new comes in ─▶ all accepted is answered, all written is known
+ *      no handoff begins, those under way end ─▶ nothing new comes in ─▶ all accepted is answered
  *
  * Each wait is bounded: what takes longer has to bear the cut.
  */
@@ -17,16 +16,19 @@ const LOOK_EVERY_MS = 1;
 export interface Underway {
   readonly host: ShardHost;
   readonly handoffs: Handoffs;
-  /** Whether an answer of the lease store or of the journal is awaited. */
-  readonly isWriting: () => boolean;
 }
 
 /** Resolves in such a moment; `resume` ends it. */
-export async function hush({ host, handoffs, isWriting }: Underway): Promise<void> {
+export async function hush({ host, handoffs }: Underway): Promise<void> {
   handoffs.pause();
   await until(() => handoffs.isIdle, HANDOFFS_MAX_MS);
   await host.leave();
-  await until(() => host.isQuiet && !isWriting(), QUIET_MAX_MS);
+  await quiet(() => host.isQuiet);
+}
+
+/** Resolves when it is so, or has not been for half a second. */
+export function quiet(isSo: () => boolean): Promise<void> {
+  return until(isSo, QUIET_MAX_MS);
 }
 
 export function resume({ host, handoffs }: Underway): void {

@@ -1,8 +1,12 @@
 /**
  * One actor process: the composition root of a region's member.
  *
- *      NATS ──▶ RegionMember (lease, placement, handoffs, journals) ──▶ ShardHost ──▶ shard actor
+ *      NATS ══▶ RegionMember (lease, placement, handoffs, journals) ══▶ ShardHost ──▶ shard actor
  *                policy file ─────────────────────────────────────────────▲            ▲── clock, ticks
+ *
+ * Two connections: what is asked comes by one, the lease and the journal go by the other. In one queue with
+ * everything else a renewal would stand behind a flood of checks, and the flood of one tenant would cost the
+ * process its lease.
  */
 import { randomBytes, randomInt } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -14,6 +18,7 @@ import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
 import { AdminDesk, type AuditTrail } from "./admin-desk.ts";
+import { newSecret } from "./cluster-secret.ts";
 import { hush, resume, type Underway } from "./hush.ts";
 import { JournalStore } from "./journal/journal-store.ts";
 import { LameDuck } from "./lame-duck.ts";
@@ -81,14 +86,22 @@ export interface ActorProcess {
  *   PARL_INVALID_ARGUMENT when another process goes by the same name
  */
 export async function startActor(options: ActorProcessOptions): Promise<ActorProcess> {
-  const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
-  await refuseOtherRegion(connection, options.region);
-  const { region, replicas = 1 } = options;
-  const journals = new JournalStore({ connection, region, replicas });
-  const secret = options.secret ?? (await journals.secret(randomBytes(8).toString("hex")));
-  const process = new RunningActor(options, connection, journals, secret);
+  const { servers, region, replicas = 1 } = options;
+  const traffic = await connectNats({ servers, name: `parl-actor-${region}` });
+  await refuseOtherRegion(traffic, region);
+  const control = await connectNats({ servers, name: `parl-actor-${region}-control` });
+  const journals = new JournalStore({ connection: control, region, replicas });
+  const secret = options.secret ?? (await journals.secret(newSecret()));
+  const process = new RunningActor(options, { traffic, control }, journals, secret);
   await process.joined();
   return process;
+}
+
+/** Of one process, to the same server. */
+interface Connections {
+  readonly traffic: NatsConnection;
+  /** For the lease and the journal alone. */
+  readonly control: NatsConnection;
 }
 
 /**
@@ -110,6 +123,7 @@ class RunningActor implements ActorProcess {
 
   readonly #options: ActorProcessOptions;
   readonly #connection: NatsConnection;
+  readonly #control: NatsConnection;
   readonly #clock = new SystemClock();
   readonly #startedUs: Micros;
   readonly #leases: LeaseStore;
@@ -127,13 +141,14 @@ class RunningActor implements ActorProcess {
 
   constructor(
     options: ActorProcessOptions,
-    connection: NatsConnection,
+    { traffic: connection, control }: Connections,
     journals: JournalStore,
     secret: string,
   ) {
     const { region, shards, audit } = options;
     this.#options = options;
     this.#connection = connection;
+    this.#control = control;
     this.#journals = journals;
     this.#secret = secret;
     this.#policies = options.policies;
@@ -143,7 +158,15 @@ class RunningActor implements ActorProcess {
     const onTrouble = (error: unknown): void => this.#say(`lease store: ${String(error)}`);
     const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS, replicas = 1 } = options;
     const timeoutMs = leaseTtlMs / RENEWALS_PER_LEASE;
-    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble, timeoutMs, replicas });
+    this.#leases = new LeaseStore({
+      connection: control,
+      traffic: connection,
+      region,
+      wallUs: systemUs,
+      onTrouble,
+      timeoutMs,
+      replicas,
+    });
     this.#life = this.#takePart();
     const membersExpected = (): number => this.#life.membersAlive;
     this.#observer = new RegionObserver(connection, membersExpected);
@@ -151,14 +174,7 @@ class RunningActor implements ActorProcess {
     if (audit !== undefined) {
       this.#desk = new AdminDesk({ ...scene, audit, policies: () => compilePolicies(this.#policies) });
     }
-    const lameDuck = new LameDuck({
-      connection,
-      tryServers: (only) => this.#tryServers(only),
-      hush: () => this.#hush(),
-      resume: () => this.#resume(),
-      say: (words) => this.#say(words),
-    });
-    void lameDuck.follow();
+    this.#followServers();
     this.#ticks = setInterval(() => this.#life.host?.post({ kind: "tick" }), TICK_MS);
   }
 
@@ -173,7 +189,7 @@ class RunningActor implements ActorProcess {
     } catch (error) {
       clearInterval(this.#ticks);
       this.#life.abandon();
-      await this.#connection.close();
+      await this.#close();
       throw error;
     }
   }
@@ -200,7 +216,11 @@ class RunningActor implements ActorProcess {
     await Promise.race([this.#sayGoodbye().catch(() => undefined), patience]);
     clearTimeout(timer);
     this.#life.abandon();
-    await this.#connection.close();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#connection.close(), this.#control.close()]);
   }
 
   async #sayGoodbye(): Promise<void> {
@@ -209,6 +229,17 @@ class RunningActor implements ActorProcess {
     await Promise.all([this.#observer.drain(), host?.leave()]);
     await host?.runtime.drain();
     await this.#connection.flush();
+  }
+
+  /** Leaves a server that announces its end, by both connections, each when nothing is under way on it. */
+  #followServers(): void {
+    const tryServers = (only: readonly string[]): Promise<string> => this.#tryServers(only);
+    const say = (words: string): void => this.#say(words);
+    const traffic = { hush: () => this.#hush(), resume: () => this.#resume(), say };
+    void new LameDuck({ connection: this.#connection, tryServers, ...traffic }).follow();
+    // It goes to the same server, of which enough has been said.
+    const control = { hush: () => this.#life.written(), resume: () => undefined, say: () => undefined };
+    void new LameDuck({ connection: this.#control, tryServers, ...control }).follow();
   }
 
   async #tryServers(only: readonly string[]): Promise<string> {

@@ -40,6 +40,8 @@ export type LeaseEvent = BucketEntry | { readonly kind: "synced" } | { readonly 
 
 export interface LeaseStoreOptions {
   readonly connection: NatsConnection;
+  /** By which this process is asked, if that is another: while it is cut nothing is renewed, so that others take over. */
+  readonly traffic?: NatsConnection;
   readonly region: string;
   /** The system's wall clock in microseconds; where the revisions of a new bucket start. */
   readonly wallUs: () => number;
@@ -73,6 +75,8 @@ export class LeaseStore {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isConnected: boolean;
+  /** Whether this process can be asked at all. */
+  #isReachable = true;
   #revisionMax = 0;
   /** Answers awaited. */
   #awaited = 0;
@@ -89,7 +93,7 @@ export class LeaseStore {
   async cas(key: string, value: string, expectedRevision: number): Promise<CasResult> {
     const bucket = this.#bucket;
     // Sent while disconnected it would wait in the client and arrive when nobody counts on it any more.
-    if (bucket === undefined || !this.#isConnected) return UNKNOWN;
+    if (bucket === undefined || !this.#isConnected || !this.#isReachable) return UNKNOWN;
     this.#awaited += 1;
     const result = await Promise.race([this.#store(key, value, expectedRevision), bucket.lost]);
     this.#awaited -= 1;
@@ -105,6 +109,7 @@ export class LeaseStore {
   watch(listener: (event: LeaseEvent) => void): void {
     this.#listener = listener;
     void this.#followConnection(listener);
+    void this.#followTraffic(listener);
     this.#timer = setInterval(() => this.#look(), this.#options.lookEveryMs ?? LOOK_EVERY_MS);
     this.#look();
   }
@@ -144,6 +149,17 @@ export class LeaseStore {
         this.#isConnected = true;
         this.#look();
       }
+    }
+  }
+
+  async #followTraffic(listener: (event: LeaseEvent) => void): Promise<void> {
+    const { traffic } = this.#options;
+    this.#isReachable = true;
+    if (traffic === undefined) return;
+    for await (const { type } of traffic.status()) {
+      if (this.#listener !== listener) return;
+      if (type === "disconnect" || type === "close") this.#isReachable = false;
+      else if (type === "reconnect") this.#isReachable = true;
     }
   }
 

@@ -4,7 +4,7 @@ import { hush, resume, type Underway } from "../../actors/hush.ts";
 import type { ShardHost } from "../../actors/shard-host.ts";
 
 /** A process that is done with each thing after so many looks. */
-function scene(looks: { readonly handoffs: number; readonly answers: number; readonly writes: number }) {
+function scene(looks: { readonly handoffs: number; readonly answers: number }) {
   const steps: string[] = [];
   const left = { ...looks };
   const note = (step: string): void => {
@@ -32,23 +32,22 @@ function scene(looks: { readonly handoffs: number; readonly answers: number; rea
   const underway: Underway = {
     handoffs: handoffs as unknown as Handoffs,
     host: host as unknown as ShardHost,
-    isWriting: () => !look("writes"),
   };
   return { underway, steps, left };
 }
 
 describe("a hush", () => {
-  it("waits for handoffs, then for answers, then for what is written", async () => {
-    const { underway, steps, left } = scene({ handoffs: 3, answers: 2, writes: 1 });
+  it("waits for handoffs, then for answers", async () => {
+    const { underway, steps, left } = scene({ handoffs: 3, answers: 2 });
     await hush(underway);
-    expect(steps).toEqual(["pause", "handoffs?", "leave", "answers?", "writes?", "answers?", "writes?"]);
-    expect(left).toEqual({ handoffs: -1, answers: -2, writes: -1 });
+    expect(steps).toEqual(["pause", "handoffs?", "leave", "answers?"]);
+    expect(left).toEqual({ handoffs: -1, answers: -1 });
     resume(underway);
     expect(steps.slice(-2)).toEqual(["host resumes", "handoffs resume"]);
   });
 
   it("does not wait for ever", async () => {
-    const { underway, steps } = scene({ handoffs: 0, answers: Infinity, writes: 0 });
+    const { underway, steps } = scene({ handoffs: 0, answers: Infinity });
     await hush(underway);
     expect(steps).toEqual(["pause", "handoffs?", "leave", "answers?"]);
   });
