@@ -6,8 +6,9 @@
  *                        answer ◀─ audit "ended" ◀──────────────────────────────┘
  *
  * Nothing is done unless its "asked" line is on disk. "Ended" repeats it and adds the outcome; a call whose
- * "ended" is missing may or may not have been done. Who may call at all is the NATS server's business
- * (admin-request.ts): only what callers say of themselves is known here, and stands as `claimedBy`.
+ * "ended" is missing, or ends "unknown", may or may not have been done. Who may call at all is the NATS
+ * server's business (admin-request.ts): only what callers say of themselves is known here, and stands as
+ * `claimedBy`.
  */
 import { randomUUID } from "node:crypto";
 import type { Msg, Subscription } from "@nats-io/transport-node";
@@ -109,7 +110,8 @@ export class AdminDesk {
       return { region, call, ...outcome };
     } catch (error) {
       const { code, message } = asParlError(error);
-      await this.#writeEnd({ ...entry, outcome: "refused", code, message });
+      const outcome = code === "PARL_DEADLINE_EXCEEDED" ? "unknown" : "refused";
+      await this.#writeEnd({ ...entry, outcome, code, message });
       throw error;
     }
   }

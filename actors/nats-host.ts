@@ -10,17 +10,23 @@ const INBOX_START = "_";
 const NATS_VERSION_MIN = "2.12.0";
 /** A server that takes the call and says nothing for so long is none. */
 const GREETING_WITHIN_MS = 5_000;
+/** How long one server of several may take to answer, when there is no time to lose. */
+const TRY_MS = 1_000;
 
 export interface NatsAddress {
   readonly servers: readonly string[];
   readonly name: string;
   /** The flag by which whoever runs this names another server. */
   readonly flag?: "nats" | "regions";
+  /** To connect to one of these instead, as the same user. */
+  readonly only?: readonly string[];
 }
 
 /** @throws ParlError PARL_UNAVAILABLE when no server answers or it is too old, with the way out */
-export async function connectNats({ servers, name, flag = "nats" }: NatsAddress): Promise<NatsConnection> {
-  const identity = natsIdentity(servers);
+export async function connectNats(address: NatsAddress): Promise<NatsConnection> {
+  const { servers, name, flag = "nats", only } = address;
+  const named = natsIdentity(servers);
+  const identity = only === undefined ? named : { ...named, servers: [...only] };
   const where = identity.servers.join(", ");
   let connection: NatsConnection;
   try {
@@ -33,7 +39,7 @@ export async function connectNats({ servers, name, flag = "nats" }: NatsAddress)
       reconnectJitter: 250,
       pingInterval: 2_000,
       maxPingOut: 3,
-      timeout: GREETING_WITHIN_MS,
+      timeout: only === undefined ? GREETING_WITHIN_MS : TRY_MS,
     });
   } catch (cause) {
     const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --${flag}`;

@@ -32,7 +32,7 @@ import { DecisionDesk, type Asking, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
-import { resetKey } from "./key-reset.ts";
+import { RESET_PATIENCE, resetKey, type ForgetRequest } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
 import type { LimitedReport } from "./limited-call.ts";
 import { LoanDesk } from "./loan-desk.ts";
@@ -41,10 +41,9 @@ import { observeKey, observeMember, observePolicy, observeShard, type MemberFact
 import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
 import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, LoanMessage } from "./shard-event.ts";
+import { hasMoved } from "./shard-moved.ts";
 import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
 
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
 const EMPTY_OBJECT = encodeJson({});
 /** Of tenants without room for new keys, so many to an operator. */
@@ -163,6 +162,11 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#held.countOf(shard) + this.#waiting.countOf(shard);
   }
 
+  /** The same for all shards together. */
+  get owed(): number {
+    return this.#held.length + this.#waiting.size;
+  }
+
   lane(event: ShardEvent): string {
     return "tenant" in event ? event.tenant : "";
   }
@@ -189,7 +193,7 @@ export class ShardActor implements Actor<ShardEvent> {
     const { holds } = this.#desk.admission;
     if (replyTo !== "") {
       if (holds.length === 0) outbox.reply(replyTo, answer);
-      else this.#held.add(shard, replyTo, answer, [...holds], nowUs);
+      else this.#held.add({ shard, replyTo, payload: answer, holds: [...holds] }, nowUs);
     }
     holds.length = 0;
   }
@@ -211,8 +215,12 @@ export class ShardActor implements Actor<ShardEvent> {
     const grant = this.#loans.lend(via, payload, moment);
     if (grant === undefined) return;
     const { holds } = this.#desk.admission;
-    if (holds.length === 0) outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
-    else this.#held.add(via, `${GRANT_TO}${grant.member}`, grant.payload, [...holds], nowUs);
+    if (holds.length === 0) {
+      outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
+      return;
+    }
+    const replyTo = `${GRANT_TO}${grant.member}`;
+    this.#held.add({ shard: via, replyTo, payload: grant.payload, holds: [...holds] }, nowUs);
   }
 
   #releaseHeld(nowUs: Micros, outbox: Outbox): void {
@@ -238,7 +246,7 @@ export class ShardActor implements Actor<ShardEvent> {
       case "inquiry":
         return this.#inquiry(event, nowUs, outbox);
       case "forget":
-        return encodeJson(resetKey(event, this.#desk.admission, nowUs));
+        return this.#reset(event, nowUs);
       case "borrow":
         this.#lend(event, nowUs, outbox);
         return undefined;
@@ -250,6 +258,16 @@ export class ShardActor implements Actor<ShardEvent> {
       case "misdirected":
         throw misdirected(event.subject);
     }
+  }
+
+  /** Resets a key; told at once where no crash can undo it, else when the journal knows. */
+  #reset(event: ForgetRequest, nowUs: Micros): Uint8Array | undefined {
+    const { via: shard, replyTo } = event;
+    const { admission } = this.#desk;
+    const payload = encodeJson(resetKey(event, admission, nowUs));
+    if (admission.holds.length === 0 || replyTo === "") return payload;
+    this.#held.add({ shard, replyTo, payload, holds: [...admission.holds], patience: RESET_PATIENCE }, nowUs);
+    return undefined;
   }
 
   #error(error: ParlError): Uint8Array {
@@ -332,7 +350,7 @@ export class ShardActor implements Actor<ShardEvent> {
     admission.describe(tenant, request.user, request.key);
     const home = this.owned.open[admission.home];
     if (home === undefined) {
-      if (event.isForwarded) throw notOwner(admission.home);
+      if (event.isForwarded) throw hasMoved(admission.home);
       const subject = hopSubject(admission.home, event.verb, tenant, event.key);
       outbox.send(subject, event.payload, event.replyTo);
       return undefined;
@@ -375,11 +393,6 @@ function shardNumber(text: string, shards: number): number {
   const shard = Number(text);
   if (Number.isInteger(shard) && shard >= 0 && shard < shards) return shard;
   throw invalidArgument("shard", `a whole number from 0 to ${shards - 1}`, text);
-}
-
-function notOwner(shard: number): ParlError {
-  const message = `shard ${shard} has just moved to another process; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
 }
 
 function misdirected(subject: string): ParlError {

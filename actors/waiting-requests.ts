@@ -12,9 +12,7 @@ import { WaitingChecks, type WaitEnd } from "../admission/waiting-checks.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Asking, DecisionDesk, OpenShard } from "./decision-desk.ts";
-
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
+import { hasMoved } from "./shard-moved.ts";
 
 export interface LookedKeys {
   readonly locals: readonly LoanKey[];
@@ -122,9 +120,4 @@ export class WaitingRequests {
     else if (cause === "deadline") tally[isAllowed ? "silentAllowed" : "silentDenied"] += 1;
     else tally[cause] += 1;
   }
-}
-
-function hasMoved(shard: number): ParlError {
-  const message = `shard ${shard} moved to another process while the check waited; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
 }

@@ -49,6 +49,9 @@ export interface AdmissionOptions {
 /** What to do about rights that are neither here nor known to be refused: ask and wait, or decide without them. */
 export type WhenMissing = "wait" | "deny" | "allow";
 
+/** @param isShared whether the key has to do with an overflow bucket */
+export type VerdictVisitor = (policyIndex: number, verdict: Verdict, isShared: boolean) => void;
+
 export class Admission {
   readonly shards: number;
   readonly table: ShardTable;
@@ -93,9 +96,8 @@ export class Admission {
     this.shards = options.shards;
     this.#policies = options.policies;
     this.table = new ShardTable(options.shards, options.policies, options.budget);
-    const { census } = this.table;
     const hash = new IdentityHash(options.secret.high, options.secret.low);
-    this.tenants = new TenantViews(options.policies, { ...options, hash, census });
+    this.tenants = new TenantViews(options.policies, { ...options, hash, census: this.table.census });
     this.#view = this.tenants.of("");
   }
 
@@ -209,15 +211,8 @@ export class Admission {
     this.evaluate(0, nowUs);
   }
 
-  /**
-   * Visits what each matching policy says of the check described; charges nothing. A key `isShared` that has to
-   * do with an overflow bucket.
-   */
-  inspect(
-    cost: number,
-    nowUs: Micros,
-    visit: (policyIndex: number, verdict: Verdict, isShared: boolean) => void,
-  ): void {
+  /** Visits what each matching policy says of the check described; charges nothing. */
+  inspect(cost: number, nowUs: Micros, visit: VerdictVisitor): void {
     const view = this.#view;
     for (const [i, index] of view.policyIndices.entries()) {
       if (!this.#look(i, cost, nowUs)) continue;
@@ -229,20 +224,25 @@ export class Admission {
 
   /** The keys of the check last evaluated, by where their homes are: for one that is to wait. */
   keysLooked(): { locals: LoanKey[]; remotes: LoanKey[] } {
-    const places = Array.from({ length: this.#lookedCount }, (_, i) => i);
-    const [locals, remotes] = [true, false].map((isHere) =>
-      places.filter((i) => (this.#looked[i] !== undefined) === isHere).map((i) => this.#keyLooked(i)),
-    ) as [LoanKey[], LoanKey[]];
-    return { locals, remotes };
+    const keys = { locals: [] as LoanKey[], remotes: [] as LoanKey[] };
+    for (let i = 0; i < this.#lookedCount; i += 1) {
+      (this.#looked[i] === undefined ? keys.remotes : keys.locals).push(this.#keyLooked(i));
+    }
+    return keys;
   }
 
-  /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
+  /**
+   * Forgets the key of the check described under one policy, if its home is open here; the journal must know
+   * before that is told to anybody (`holds`).
+   *
+   * @returns whether its home is open here
+   */
   forget(index: number, nowUs: Micros): boolean {
-    const i = this.#view.policyIndices.indexOf(index);
-    const limiter = i >= 0 && this.#look(i, 0, nowUs) ? this.#looked[this.#lookedCount] : undefined;
-    if (limiter === undefined) return false;
-    const dimension = this.#view.dimensions[i] as number;
-    limiter.forget(this.#high[dimension] as number, this.#low[dimension] as number);
+    const dimension = this.#view.dimensions[this.#view.policyIndices.indexOf(index)] ?? -1;
+    const home = this.#homes[dimension] ?? -1;
+    if (home < 0 || !this.table.isOpen(home)) return false;
+    const hold = this.table.forget(home, index, this.highOf(dimension), this.lowOf(dimension), nowUs);
+    if (hold !== undefined) this.holds.push(hold);
     return true;
   }
 

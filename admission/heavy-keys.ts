@@ -149,6 +149,18 @@ export class HeavyKeys implements Reaper {
   }
 
   /**
+   * The key was made new, whatever the journal knows of it, and whether or not it was heavy.
+   *
+   * @returns the position that must be journalled before that survives a crash
+   */
+  forgotten(high: number, low: number, nowUs: Micros): number {
+    // Nothing spent is nothing unjournalled, in a key that starts from nothing.
+    this.recovered(high, low, nowUs);
+    this.lowered(high, low);
+    return this.#queue.queued;
+  }
+
+  /**
    * Offers the due keys in order to `write`, which puts the state of each as it is now into a message.
    * What it refuses for lack of room stays due. The keys taken are in flight until `acked` or `lost`.
    *

@@ -122,7 +122,7 @@ export class JournalledKeys {
       if (heavy?.isDue !== true || left <= 0) continue;
       const page = new StatePageWriter({ bytes: left });
       this.#keys.beginPage(index, page);
-      heavy.take((high, low) => this.#keys.limiter(index).writeKey(high, low, page));
+      heavy.take((high, low) => this.#keys.writeKey(index, high, low, page));
       left -= page.bytes;
       if (page.count > 0) pages.push(page.finish());
     }

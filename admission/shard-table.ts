@@ -7,7 +7,7 @@
 import { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
-import { JournalledKeys } from "./journalled-keys.ts";
+import { JournalledKeys, type JournalHold } from "./journalled-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
@@ -104,6 +104,23 @@ export class ShardTable {
   journalToWrite(shard: number, nowUs: Micros): JournalledKeys | undefined {
     if (this.#journals[shard] !== undefined) this.here(shard, nowUs);
     return this.#journals[shard];
+  }
+
+  /**
+   * Makes a key of an open shard one that was never seen.
+   *
+   * @returns what the journal must know before that is told to anybody; undefined where it keeps nothing of the key
+   */
+  forget(
+    shard: number,
+    policyIndex: number,
+    high: number,
+    low: number,
+    nowUs: Micros,
+  ): JournalHold | undefined {
+    this.decided(shard, nowUs)?.forget(policyIndex, high, low, nowUs);
+    const heavyKeys = this.#journals[shard]?.heavyKeys(policyIndex);
+    return heavyKeys && { heavyKeys, position: heavyKeys.forgotten(high, low, nowUs) };
   }
 
   /** Puts other policies in force. Each shard takes its keys over when it is next touched. */

@@ -15,7 +15,8 @@ import { Verdict } from "../core/decision.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm } from "./algorithm.ts";
 import { copyKey } from "./key-copy.ts";
-import type { StatePageReader } from "./state-page.ts";
+import { highOf, lowOf, placeOf } from "./key-table.ts";
+import type { StatePageReader, StatePageWriter } from "./state-page.ts";
 
 /** Usage that is charged to whoever may have caused it. */
 export interface Arrears {
@@ -62,6 +63,24 @@ export class ArrearsSlot {
     const owed = this.at(algorithm, nowUs);
     if (owed === undefined) algorithm.open(words, at, nowUs);
     else copyKey(algorithm, owed, words, at, nowUs);
+  }
+
+  /** Adds a key to a page as one never seen. @returns false when the page is full */
+  writeUnseen(
+    algorithm: Algorithm,
+    high: number,
+    low: number,
+    page: StatePageWriter,
+    nowUs: Micros,
+  ): boolean {
+    const words = new Uint32Array(2 + algorithm.stateWords);
+    const place = placeOf(high, low);
+    words[0] = highOf(place);
+    words[1] = lowOf(place) << 16;
+    this.start(algorithm, words, 0, nowUs);
+    const isAdded = page.add(algorithm, words, 0, nowUs);
+    algorithm.release(words, 0);
+    return isAdded;
   }
 
   retune(algorithm: Algorithm, previous: Algorithm, nowUs: Micros): void {

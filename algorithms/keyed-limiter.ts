@@ -138,17 +138,17 @@ export class KeyedLimiter implements Reaper {
     if (this.#hasAftermath) this.#followUp();
   }
 
-  /** Makes a key one that was never seen. @returns whether there was anything to forget */
-  forget(high: number, low: number): boolean {
+  /** Makes a key one that was never seen, and names it: pages may remember one that is gone from here. */
+  forget(high: number, low: number, nowUs: Micros): void {
+    if (nowUs > this.#nowUs) this.#advance(nowUs);
     this.#high = high;
     this.#low = low;
     const at = this.#table.find(high, low);
-    if (at < 0) return false;
-    // In place: where its state was written to before, this one must be written over it.
-    this.#algorithm.release(this.#table.words, at);
-    this.#arrears.start(this.#algorithm, this.#table.words, at, this.#nowUs);
+    if (at >= 0) {
+      this.#algorithm.release(this.#table.words, at);
+      this.#arrears.start(this.#algorithm, this.#table.words, at, this.#nowUs);
+    }
     if (this.#hasAftermath) this.#followUp();
-    return true;
   }
 
   /** Charges usage that already happened, whatever the limit says. */
@@ -216,13 +216,15 @@ export class KeyedLimiter implements Reaper {
   }
 
   /**
-   * Adds one key to a page that was begun here, as it stands; nothing when the key is not in the table.
+   * Adds one key to a page that was begun here, as it stands. One that is not in the table is left out, or
+   * written as never seen: `isForgotten`.
    *
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter, isForgotten = false): boolean {
     const at = this.#table.find(high, low);
-    return at < 0 || page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
+    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
+    return !isForgotten || this.#arrears.writeUnseen(this.#algorithm, high, low, page, this.#nowUs);
   }
 
   /**

@@ -20,6 +20,7 @@ export class HomeRegion {
   readonly #deadlineMs: number;
   readonly #line: LateConnection<NatsConnection>;
   #isCut = false;
+  #isEnding = false;
   /** The observation under way, shared by everybody who asks meanwhile. */
   #observing: Promise<RegionObservation> | undefined;
 
@@ -35,6 +36,11 @@ export class HomeRegion {
 
   get isConnected(): boolean {
     return this.#line.current !== undefined && !this.#isCut;
+  }
+
+  /** The NATS server that has said it will soon be gone, while we are still connected to it. */
+  get endingServer(): string | undefined {
+    return this.isConnected && this.#isEnding ? this.#line.current?.getServer() : undefined;
   }
 
   /**
@@ -100,7 +106,8 @@ export class HomeRegion {
   async #follow(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {
       if (type === "disconnect") this.#isCut = true;
-      else if (type === "reconnect") this.#isCut = false;
+      else if (type === "reconnect") this.#isCut = this.#isEnding = false;
+      else if (type === "ldm") this.#isEnding = true;
     }
   }
 

@@ -59,7 +59,7 @@ const BANNED_FILE_NAMES =
 /** Folders of test/ that mirror no room. */
 const TEST_FOLDERS = ["harness", "conformance", "fixtures", "deploy", "transcripts"];
 /** Tests of a whole room rather than one file. */
-const ROOM_TESTS = ["algorithms/conformance", "bench/conformance", "sim/replay-agreement"];
+const ROOM_TESTS = ["actors/flood", "algorithms/conformance", "bench/conformance", "sim/replay-agreement"];
 /** The conformance kit leaves out rows for a stated reason. */
 const REASONED_SKIPS = "test/conformance/limiter.ts";
 

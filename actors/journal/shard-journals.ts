@@ -148,6 +148,11 @@ export class ShardJournals {
     );
   }
 
+  /** Whether an answer of the store is awaited. */
+  get isWriting(): boolean {
+    return [...this.#running.values()].some(({ journal }) => journal.isWriting);
+  }
+
   /** Lets the journals write what is due. To be called every few milliseconds while the lease is valid. */
   tick(): void {
     const monotonicUs = this.#clock.monotonicUs();

@@ -124,8 +124,10 @@ describe("a reset", () => {
     });
     region.silent.add("per-key");
     expect(await region.ask("parl.admin.reset.acme.alice")).toMatchObject({
-      error: { code: "PARL_UNAVAILABLE", message: expect.stringMatching(/may have done it/) },
+      error: { code: "PARL_DEADLINE_EXCEEDED", message: expect.stringMatching(/may have done it/) },
     });
+    const [ended] = (await region.lines(({ phase }) => phase === "ended")).slice(-1);
+    expect(ended).toMatchObject({ outcome: "unknown", code: "PARL_DEADLINE_EXCEEDED" });
   });
 });
 
@@ -227,6 +229,6 @@ describe("a desk", () => {
     const calls = Array.from({ length: 40 }, () => region.ask("parl.admin.reset.acme.alice"));
     const codes = (await Promise.all(calls)).map(({ error }) => (error as { code: string }).code);
     expect(codes.filter((code) => code === "PARL_OVERLOADED")).toHaveLength(8);
-    expect(codes.filter((code) => code === "PARL_UNAVAILABLE")).toHaveLength(32);
+    expect(codes.filter((code) => code === "PARL_DEADLINE_EXCEEDED")).toHaveLength(32);
   });
 });

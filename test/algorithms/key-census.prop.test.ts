@@ -114,7 +114,7 @@ class Processes {
         return;
       case "forget": {
         const { high, low } = identityOf(tenant, key);
-        for (const each of tenant === MODEST ? both : [limiter]) each.forget(high, low);
+        for (const each of tenant === MODEST ? both : [limiter]) each.forget(high, low, micros(this.nowUs));
         return;
       }
       case "sweep":
