@@ -45,7 +45,7 @@ export class CallDeadline {
     const call: Call = { dueMs: performance.now() + this.#deadlineMs, reject, next: undefined };
     if (this.#newest === undefined) {
       this.#oldest = call;
-      setTimeout(() => this.#expire(), this.#deadlineMs);
+      this.#expireIn(this.#deadlineMs);
     } else {
       this.#newest.next = call;
     }
@@ -62,6 +62,11 @@ export class CallDeadline {
     }
     this.#oldest = call;
     if (call === undefined) this.#newest = undefined;
-    else setTimeout(() => this.#expire(), Math.max(1, Math.ceil(call.dueMs - nowMs)));
+    else this.#expireIn(call.dueMs - nowMs);
+  }
+
+  #expireIn(ms: number): void {
+    // Whoever waits for an answer has a connection that keeps the process; the last timer must not.
+    setTimeout(() => this.#expire(), Math.max(1, Math.ceil(ms))).unref();
   }
 }

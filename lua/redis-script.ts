@@ -8,7 +8,8 @@
  *
  * A script that was not there has decided nothing, so calling it again is safe; EVAL carries the text along, so
  * that the second call cannot fail for the same reason, however often somebody flushes. Everything else that goes
- * wrong is the caller's to know. In a pipeline the calls that fell through are sent once more, in their order.
+ * wrong is the caller's to know. In a pipeline the calls that fell through are sent once more, in their order; calls
+ * that are under way at the same time may overtake each other then.
  *
  * ioredis heals by itself what `defineCommand` makes, for 2 µs more a call (8 without).
  */
