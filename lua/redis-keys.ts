@@ -1,7 +1,7 @@
 /**
  * Names of keys in Redis: one key per decision, hence one hash slot.
  *
- *      parl:{alice}:per-key:gcra:zpgxo
+ *      parl:{alice}:per-key:gcra:zq0ao
  *           │       │       └ algorithm and window (base 36 µs): state of other ones would be misread
  *           │       └ policy, as a token
  *           └ key, as a token; between braces, so that all policies of a key share a slot
