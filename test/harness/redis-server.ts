@@ -18,6 +18,8 @@ const ATTEMPTS_MAX = 5;
 export interface TestRedisServer {
   readonly host: string;
   readonly port: number;
+  /** Where nodes of a Cluster speak with each other. */
+  readonly busPort: number;
   readonly url: string;
   /** Freezes the process: connections stay open and nothing answers. */
   pause(): void;
@@ -87,6 +89,7 @@ async function startOnce(options: TestRedisServerOptions): Promise<TestRedisServ
   return {
     host: "127.0.0.1",
     port,
+    busPort,
     url: `redis://127.0.0.1:${port}`,
     pause: () => void child.kill("SIGSTOP"),
     resume: () => void child.kill("SIGCONT"),

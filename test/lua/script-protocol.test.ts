@@ -19,7 +19,7 @@ it("a call is packed as the header says", () => {
     { key: "a", cost: 3, nowUs: micros(1_753_267_200_123_456) },
     { key: "b", cost: 0 },
   ]);
-  const keys = ["parl:{a}:p:gcra:zq0ao", "parl:{b}:p:gcra:zq0ow"];
+  const keys = ["parl:{a}:p:gcra:zq0ao", "parl:{b}:p:gcra:zq0ao"];
   expect(call).toEqual([2, ...keys, "check", "100", "600000", "1", "1", "1753267200123456", "3", "0", "0"]);
 });
 
