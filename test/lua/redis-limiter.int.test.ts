@@ -233,29 +233,66 @@ describe("a changed limit", () => {
   it.each(BUCKETS)("keeps what %s is owed in units, rounded up to a tick", async (algorithm) => {
     const sevenths = paramsOf(algorithm, { limit: 7, windowUs: micros(US_PER_S) });
     await limiterOf(sevenths).check("k", 5, micros(T0));
-    const thirds = limiterOf({ ...sevenths, limit: 3, burst: 7 });
-    // 5 units less 5/7 of a unit in 102,041 µs at seven a second; at three a second a unit takes 333,333 ⅓ µs.
-    expect(await thirds.check("k", 0, micros(T0))).toMatchObject({
-      limit: 3,
-      remaining: 2,
-      resetAfterUs: 1_666_667,
-    });
-    await limiterOf(sevenths).check("k", 1, micros(T0 + 100_000));
-    const { resetAfterUs } = await thirds.check("k", 0, micros(T0 + 100_000));
-    // 6 units less 0.7 of one.
-    expect(resetAfterUs).toBe(Math.ceil((5.3 * US_PER_S) / 3));
+    await limiterOf(sevenths).report("k", 1, micros(T0 + 100_001));
+    // 6 units less 700,007 millionths of one; at four a second a unit takes 250,000 µs, and 74,998.25 are rounded up.
+    const fourths = limiterOf({ ...sevenths, limit: 4, burst: 7 });
+    const seen = await fourths.check("k", 0, micros(T0 + 100_001));
+    expect(seen).toMatchObject({ limit: 4, remaining: 1, resetAfterUs: 5 * 250_000 + 74_999 });
   });
 
-  it("does not forgive where shares of a unit do not fit a double", async () => {
-    const odd = paramsOf("gcra", { limit: 999_983, windowUs: micros(3_599_999_999), burst: 10 });
-    await limiterOf(odd).check("k", 9, micros(T0));
-    await limiterOf(odd).check("k", 1, micros(T0 + 1));
-    const even = limiterOf({ ...odd, limit: 999_979 });
-    const { resetAfterUs } = await even.check("k", 0, micros(T0 + 1));
-    const debtUnits = 10 - 999_983 / 3_599_999_999;
-    expect(resetAfterUs).toBeGreaterThanOrEqual(Math.ceil((debtUnits * 3_599_999_999) / 999_979));
-    expect(resetAfterUs).toBeLessThanOrEqual(Math.ceil((debtUnits * 3_599_999_999) / 999_979) + 1);
+  it.each(BUCKETS)("forgives %s nothing where shares of a unit do not fit a double", async (algorithm) => {
+    const windowUs = 3_600_000_000_000;
+    const odd = paramsOf(algorithm, { limit: 999_983, windowUs: micros(windowUs), burst: 10 });
+    const even = limiterOf({ ...odd, limit: 1_000_000 });
+    for (let us = 1; us <= 30; us += 1) {
+      const key = `k${us}`;
+      await limiterOf(odd).check(key, 9, micros(T0));
+      await limiterOf(odd).check(key, 1, micros(T0 + us * 7_919));
+      const { resetAfterUs } = await even.check(key, 0, micros(T0 + us * 7_919));
+      // A unit was 3.6·10^12 ticks and is 3.6·10^6 microseconds.
+      const debt = 10n * BigInt(windowUs) - BigInt(us * 7_919 * 999_983);
+      const exactUs = Number((debt + 999_999n) / 1_000_000n);
+      expect([exactUs, exactUs + 1]).toContain(resetAfterUs);
+    }
   });
+});
+
+it.each(BUCKETS)("%s forgives debt only where it could not be counted exactly", async (algorithm) => {
+  const limiter = limiterOf(paramsOf(algorithm));
+  for (let i = 0; i < 9; i += 1) {
+    const { resetAfterUs } = await limiter.report("k", 2 ** 31 - 1, micros(T0));
+    expect(resetAfterUs).toBe(Math.min(2 ** 52, (i + 1) * (2 ** 31 - 1) * US_PER_S));
+  }
+});
+
+it("lifetimes are whole milliseconds that cover what they are for, and never 0", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "parl-lua-"));
+  const header = readFileSync(join(import.meta.dirname, "../../lua/gcra.lua"), "utf8").split(
+    "]]",
+  )[0] as string;
+  mkdirSync(join(folder, "includes"));
+  writeFileSync(
+    join(folder, "includes/lifetime.lua"),
+    readFileSync(join(import.meta.dirname, "../../lua/includes/lifetime.lua")),
+  );
+  const body = '--- @include "lifetime"\nreturn lifetime_ms(tonumber(ARGV[1]), tonumber(ARGV[2]))\n';
+  writeFileSync(join(folder, "test.lua"), `${header}]]\n${body}`);
+  const { text } = loadScript("test", folder);
+  rmSync(folder, { recursive: true });
+  for (const [us, leastMs, ms] of [
+    [0, 1, "1"],
+    [1, 1, "1"],
+    [1_000, 1, "1"],
+    [1_001, 1, "2"],
+    [1_999.5, 1, "2"],
+    [1_001, 600, "600"],
+    [600_001, 600, "601"],
+    // Written out: what reads like 1e+11 is refused by some servers.
+    [100_000_000_000_000, 1, "100000000000"],
+    [2 ** 52, 1, "4503599627371"],
+  ] as const) {
+    expect([us, await redis.eval(text, 0, String(us), String(leastMs))]).toEqual([us, ms]);
+  }
 });
 
 describe("sliding-log", () => {

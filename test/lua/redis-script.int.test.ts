@@ -113,6 +113,7 @@ describe("a script that Redis has not got, or no longer", () => {
 describe("a Redis that is full", () => {
   it("says so by a typed error, and still answers what needs no memory", async () => {
     const script = scriptOf();
+    await script.load();
     for (let i = 0; i < 1_000; i += 100) await script.run(call("spent", 100));
     await redis.config("SET", "maxmemory-policy", "noeviction");
     await redis.config("SET", "maxmemory", "1");
@@ -128,6 +129,8 @@ describe("a Redis that is full", () => {
     expect(PROTOCOL.read(denied as string).outcome).toBe("denied");
     await redis.config("SET", "maxmemory", "0");
     expect(remaining(await script.run(call("new")))).toBe(999);
+    // Only a script that was not there is called twice.
+    expect(await commandCalls("eval")).toBe(0);
   });
 
   it.each(["sliding-log", "gcra", "conservative-window"] as const)(
@@ -198,7 +201,10 @@ describe("a Redis that does not answer", () => {
     await closed;
     expect(await cut).toBe("PARL_UNAVAILABLE");
     await underWay;
-    await expect(script.run(call())).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    const refused = script.run(call());
+    await expect(refused).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    // It waited for no connection.
+    await expect(refused).rejects.toThrow("writeable");
     const ready = new Promise((resolve) => redis.once("ready", resolve));
     const { port } = server;
     await server.stop();
