@@ -40,6 +40,9 @@ const REPLIES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 const DISCONNECTED =
   /isn't writeable|isn't ready|Connection is closed|aborted due to connection close|retries per request|refresh slots cache|Socket timeout|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/;
 
+/** What the client says of a pipeline whose keys live on several nodes. */
+const SPREAD = /belong to the same slot/;
+
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("NOSCRIPT");
 }
@@ -50,6 +53,11 @@ export function parlErrorOf(error: unknown): ParlError {
   const word = message.split(" ", 1)[0] as string;
   const row = Object.hasOwn(REPLIES, word) ? REPLIES[word] : undefined;
   if (row !== undefined) return new ParlError(row[0], `${row[1]} (${message})`, { cause: error });
+  if (SPREAD.test(message)) {
+    return new ParlError("PARL_INVALID_ARGUMENT", `on a Cluster a pipeline goes to one node (${message})`, {
+      cause: error,
+    });
+  }
   if (DISCONNECTED.test(message)) {
     return new ParlError("PARL_UNAVAILABLE", `no connection to Redis (${message})`, { cause: error });
   }

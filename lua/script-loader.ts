@@ -25,8 +25,17 @@ const FOLDER = import.meta.dirname;
 const HEADER = /^--\[\[\n(?<header>[\s\S]*?)\n\]\]\n(?<body>[\s\S]*)$/;
 const DIRECTIVE = /^\s*--- @(?<verb>\S*) ?(?<object>.*)$/;
 
-/** @throws ScriptLoaderError naming the file and what is wrong with it */
+const loaded = new Map<string, LuaScript>();
+
+/** Reads each script once. @throws ScriptLoaderError naming the file and what is wrong with it */
 export function loadScript(name: string, folder = FOLDER): LuaScript {
+  const id = join(folder, name);
+  const script = loaded.get(id) ?? readScript(name, folder);
+  loaded.set(id, script);
+  return script;
+}
+
+function readScript(name: string, folder: string): LuaScript {
   const path = `${name}.lua`;
   const { header, body } = HEADER.exec(read(folder, path, path))?.groups ?? {};
   if (header === undefined || body === undefined) {

@@ -6,7 +6,7 @@
  */
 import { OUTCOMES, Verdict, type Outcome } from "../core/decision.ts";
 import { ParlError, shown } from "../core/errors.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 import type { ScriptNumbers } from "./limiter-params.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { ScriptCall } from "./redis-script.ts";
@@ -14,6 +14,8 @@ import { argumentText, type ScriptContract, type ScriptField } from "./script-co
 import { ScriptLoaderError } from "./script-loader-error.ts";
 
 export type Mode = "check" | "report";
+
+const SERVER_CLOCK = micros(0);
 
 /** What is asked of one key; its numbers have the header's names. */
 export interface Ask {
@@ -23,7 +25,10 @@ export interface Ask {
   readonly nowUs?: Micros | undefined;
 }
 
-const QUESTIONS = { now_us: "nowUs", cost: "cost" } as const;
+const QUESTIONS = {
+  now_us: ({ nowUs = SERVER_CLOCK }: Ask) => nowUs,
+  cost: ({ cost }: Ask) => cost,
+} as const;
 const ANSWERS = {
   outcome: "outcome",
   remaining: "remaining",
@@ -31,6 +36,9 @@ const ANSWERS = {
   reset_after_us: "resetAfterUs",
   delay_us: "delayUs",
 } as const;
+type Question = (typeof QUESTIONS)[keyof typeof QUESTIONS];
+type Answer = (typeof ANSWERS)[keyof typeof ANSWERS];
+
 /** What a script is used for. */
 export interface ScriptUse {
   readonly keys: RedisKeys;
@@ -38,9 +46,6 @@ export interface ScriptUse {
   /** The policy's, as verdicts tell it. */
   readonly limit: number;
 }
-
-type Question = (typeof QUESTIONS)[keyof typeof QUESTIONS];
-type Answer = (typeof ANSWERS)[keyof typeof ANSWERS];
 
 export class ScriptProtocol {
   readonly #limit: number;
@@ -67,7 +72,7 @@ export class ScriptProtocol {
     for (const { key } of asks) call.push(this.#keys.of(key));
     for (const argument of this.#call[mode]) call.push(argument);
     for (const ask of asks) {
-      for (const { field, question } of this.#perKey) call.push(argumentText(field, ask[question] ?? 0));
+      for (const { field, question } of this.#perKey) call.push(argumentText(field, question(ask)));
     }
     return call;
   }

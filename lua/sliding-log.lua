@@ -32,6 +32,7 @@ Returns per key, as one line of text
 
 Errors
   PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "each-key"

@@ -14,6 +14,7 @@ describe("an error of Redis or its client becomes one of ours", () => {
     ["NOPERM this user has no permissions to run the 'evalsha' command", "PARL_INTERNAL"],
     ["WRONGTYPE Operation against a key holding the wrong kind of value", "PARL_INTERNAL"],
     ["CROSSSLOT Keys in request don't hash to the same slot", "PARL_INVALID_ARGUMENT"],
+    ["All keys in the pipeline should belong to the same slots allocation group", "PARL_INVALID_ARGUMENT"],
     ["PARL_INVALID_ARGUMENT cost must be a whole number", "PARL_INVALID_ARGUMENT"],
     ["Stream isn't writeable and enableOfflineQueue options is false", "PARL_UNAVAILABLE"],
     ["Cluster isn't ready and enableOfflineQueue options is false", "PARL_UNAVAILABLE"],

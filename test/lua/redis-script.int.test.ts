@@ -214,3 +214,21 @@ describe("a Redis that does not answer", () => {
     expect(remaining(await script.run(call()))).toBe(999);
   });
 });
+
+it("a Redis that became a replica is left, and asked again once it is a primary", async () => {
+  const script = scriptOf();
+  await script.load();
+  const other = await startRedisServer();
+  const operator = await connectRedis(server.url);
+  await operator.call("REPLICAOF", other.host, String(other.port));
+  const closed = new Promise((resolve) => redis.once("close", resolve));
+  await expect(script.run(call())).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+  // An address may lead to another server after a failover.
+  await closed;
+  const ready = new Promise((resolve) => redis.once("ready", resolve));
+  await operator.call("REPLICAOF", "NO", "ONE");
+  await ready;
+  expect(remaining(await script.run(call()))).toBe(999);
+  operator.disconnect();
+  await other.stop();
+});

@@ -3,7 +3,7 @@ import { micros } from "../../core/units.ts";
 import { scriptNumbers, type RedisAlgorithm } from "../../lua/limiter-params.ts";
 import { RedisKeys } from "../../lua/redis-keys.ts";
 import { loadScript } from "../../lua/script-loader.ts";
-import { ScriptProtocol } from "../../lua/script-protocol.ts";
+import { ScriptProtocol, type Ask } from "../../lua/script-protocol.ts";
 
 function protocol(algorithm: RedisAlgorithm, ttlMinMs = 1): ScriptProtocol {
   const params = { algorithm, limit: 100, windowUs: micros(60_000_000) };
@@ -21,6 +21,11 @@ it("a call is packed as the header says", () => {
   ]);
   const keys = ["parl:{a}:p:gcra:zq0ao", "parl:{b}:p:gcra:zq0ao"];
   expect(call).toEqual([2, ...keys, "check", "100", "600000", "1", "1", "1753267200123456", "3", "0", "0"]);
+});
+
+it("a cost that is missing is no peek", () => {
+  const ask = { key: "a" } as unknown as Ask;
+  expect(() => protocol("gcra").pack("check", [ask])).toThrow(expect.objectContaining({ field: "cost" }));
 });
 
 it("a report differs in one word", () => {
