@@ -129,7 +129,7 @@ describe.each(REDIS_ALGORITHMS)("%s", (algorithm) => {
   });
 
   it("decides a batch as it decides the same asks one by one", async () => {
-    const asks = Array.from({ length: 300 }, (_, i) => ({
+    const asks = Array.from({ length: 1_024 }, (_, i) => ({
       key: `k${i % 7}`,
       cost: i % 5,
       nowUs: micros(T0 + i * 50_000),
