@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { Resvg } from "@resvg/resvg-js";
-import { parse, View, type Spec } from "vega";
+import { parse, View } from "vega";
 import { compile, type Config, type TopLevelSpec } from "vega-lite";
 
 const FONT = "DejaVu Sans";
@@ -21,7 +21,7 @@ const CONFIG: Config = {
 
 export async function svgOf(chart: TopLevelSpec): Promise<string> {
   const { spec } = compile(chart, { config: CONFIG });
-  const view = new View(parse(spec as Spec), { renderer: "none" });
+  const view = new View(parse(spec), { renderer: "none" });
   try {
     return `${await view.toSVG()}\n`;
   } finally {
