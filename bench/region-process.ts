@@ -18,8 +18,14 @@ export interface RegionProcess extends AsyncDisposable {
   addActor(id: string): Promise<ChildProcess>;
 }
 
+export interface RegionOptions {
+  /** Beside this file; one policy for every key when absent. */
+  readonly policies?: string;
+  readonly shards?: number;
+}
+
 /** Starts the server and one actor process, `a`. */
-export async function startRegion(): Promise<RegionProcess> {
+export async function startRegion(options: RegionOptions = {}): Promise<RegionProcess> {
   const url = `nats://127.0.0.1:${await freePort()}`;
   await using started = new AsyncDisposableStack();
   const { path } = locateNatsServer({ root: here(".."), env: process.env });
@@ -28,7 +34,9 @@ export async function startRegion(): Promise<RegionProcess> {
   started.defer(() => rm(store, { recursive: true }));
   const args = ["-c", here("../deploy/nats/region.conf"), "-a", "127.0.0.1", "-p", port, "-sd", store];
   const serving = await startChild(started, { path, args, ready: /Server is ready/ });
-  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", here("nats-policy.yaml")];
+  const policies = here(options.policies ?? "nats-policy.yaml");
+  const actor = [here("../cli/main.ts"), "actor", "--nats", url, "--policies", policies];
+  if (options.shards !== undefined) actor.push("--shards", String(options.shards));
   const actors = new AsyncDisposableStack();
   started.use(actors);
   const add = (id: string, ...flags: string[]): Promise<ChildProcess> =>
