@@ -22,6 +22,7 @@ export interface AgreementReport {
 export class AgreementTally {
   readonly algorithm: AlgorithmName;
   policies = 0;
+  /** Reports are compared too, and not counted. */
   decisions = 0;
   readonly #outcomes = { allowed: 0, denied: 0, unsatisfiable: 0 };
   #peeks = 0;
@@ -39,13 +40,16 @@ export class AgreementTally {
     this.policies += 1;
     let lastUs = 0;
     for (const { question, verdict } of decided) {
-      if (question.isReport) this.#reports += 1;
-      else if (question.cost === 0) this.#peeks += 1;
-      else this.#outcomes[verdict.outcome] += 1;
+      if (question.isReport) {
+        this.#reports += 1;
+      } else {
+        this.decisions += 1;
+        if (question.cost === 0) this.#peeks += 1;
+        else this.#outcomes[verdict.outcome] += 1;
+      }
       if (question.nowUs < lastUs) this.#stepsBack += 1;
       lastUs = question.nowUs;
     }
-    this.decisions += decided.length;
     this.#differences += found.length;
     this.#examples.push(...found.slice(0, Math.max(0, DIFFERENCES_SHOWN - this.#examples.length)));
   }

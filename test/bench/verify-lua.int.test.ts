@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { ALGORITHMS } from "../../algorithms/algorithm.ts";
 import { startRedisServer } from "../harness/redis-server.ts";
 import { connectRedis } from "../../lua/redis-connection.ts";
@@ -39,11 +39,11 @@ it("verify:lua says in one line what is wrong, and exits 2", async () => {
 
 it("verify:lua leaves a Redis alone that holds something", async () => {
   const server = await startRedisServer();
+  onTestFinished(() => server.stop());
   const redis = await connectRedis(server.url);
   await redis.set("precious", "1");
   const { code, stderr } = await runBench("verify-lua.ts", "--decisions", "1", "--redis", server.url);
   expect([code, stderr]).toEqual([2, expect.stringContaining("an empty database")]);
   expect(await redis.get("precious")).toBe("1");
   redis.disconnect();
-  await server.stop();
 });

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import type { Cluster, Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { micros } from "../../core/units.ts";
 import { REDIS_ALGORITHMS } from "../../lua/limiter-params.ts";
 import { connectRedis, connectRedisCluster } from "../../lua/redis-connection.ts";
@@ -55,16 +55,17 @@ describe("a connection", () => {
 
   it("to a Redis that wants a password says so", async () => {
     const server = await startRedisServer({ flags: ["--requirepass", "secret"] });
+    onTestFinished(() => server.stop());
     const { port } = server;
     await expect(connectRedis(server.url)).rejects.toMatchObject({ code: "PARL_INTERNAL" });
     const redis = await connectRedis(`redis://:secret@127.0.0.1:${port}`);
     expect(await redis.ping()).toBe("PONG");
     redis.disconnect();
-    await server.stop();
   });
 
   it("that falls silent is given up and made again", async () => {
     const server = await startRedisServer();
+    onTestFinished(() => server.stop());
     const redis = await connectRedis(server.url);
     server.pause();
     const closed = happening(redis, "close");
@@ -75,7 +76,6 @@ describe("a connection", () => {
     await ready;
     expect(await redis.ping()).toBe("PONG");
     redis.disconnect();
-    await server.stop();
   });
 });
 

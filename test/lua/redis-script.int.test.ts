@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ParlError } from "../../core/errors.ts";
 import { micros } from "../../core/units.ts";
 import { scriptNumbers } from "../../lua/limiter-params.ts";
@@ -219,6 +219,7 @@ it("a Redis that became a replica is left, and asked again once it is a primary"
   const script = scriptOf();
   await script.load();
   const other = await startRedisServer();
+  onTestFinished(() => other.stop());
   const operator = await connectRedis(server.url);
   await operator.call("REPLICAOF", other.host, String(other.port));
   const closed = new Promise((resolve) => redis.once("close", resolve));
@@ -230,5 +231,4 @@ it("a Redis that became a replica is left, and asked again once it is a primary"
   await ready;
   expect(remaining(await script.run(call()))).toBe(999);
   operator.disconnect();
-  await other.stop();
 });
