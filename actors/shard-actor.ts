@@ -42,7 +42,7 @@ import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
 import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, LoanMessage } from "./shard-event.ts";
 import { hasMoved } from "./shard-moved.ts";
-import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
+import { loanSubject, hopSubject, misdirected, packSubject, shardStateSubject } from "./subjects.ts";
 
 const EMPTY = new Uint8Array(0);
 const EMPTY_OBJECT = encodeJson({});
@@ -388,11 +388,4 @@ function shardNumber(text: string, shards: number): number {
   const shard = Number(text);
   if (Number.isInteger(shard) && shard >= 0 && shard < shards) return shard;
   throw invalidArgument("shard", `a whole number from 0 to ${shards - 1}`, text);
-}
-
-function misdirected(subject: string): ParlError {
-  const message = `no such subject: ${subject}; ask on parl.check.<tenant>.<key>, parl.report.<tenant>.<key> or parl.observe.<what>`;
-  return new ParlError("PARL_INVALID_ARGUMENT", message, {
-    field: subject.startsWith("parl.check.") ? "key" : "subject",
-  });
 }
