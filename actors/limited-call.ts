@@ -3,13 +3,19 @@
  * says of itself.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import { mergeHitters, type HeavyHitter, type HeavyHittersReport } from "../admission/heavy-hitters.ts";
+import type { Admission } from "../admission/admission.ts";
+import {
+  mergeHitters,
+  type HeavyHitter,
+  type HeavyHitters,
+  type HeavyHittersReport,
+} from "../admission/heavy-hitters.ts";
 import type { FullTenant } from "../admission/tenant-views.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Dimension } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
 import { decodeId } from "../core/id.ts";
-import { millisCeil } from "../core/units.ts";
+import { millisCeil, type Micros } from "../core/units.ts";
 import type { LimitedRequest } from "./admin-request.ts";
 import { callRoll } from "./roll-call.ts";
 
@@ -23,6 +29,15 @@ export interface LimitedReport extends HeavyHittersReport {
 
 /** As long as a process may take that has its hands full. */
 const PATIENCE_MS = 200;
+
+/** Of tenants without room for new keys, so many of each process. */
+const FULL_TENANTS_TOLD = 100;
+
+/** What a process says when it is asked. */
+export function reportLimited(admission: Admission, limited: HeavyHitters, nowUs: Micros): LimitedReport {
+  const fullTenants = admission.tenants.full().slice(0, FULL_TENANTS_TOLD);
+  return { ...limited.report(nowUs), fullTenants };
+}
 
 export interface LimitedScene {
   readonly connection: NatsConnection;

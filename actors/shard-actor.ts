@@ -34,7 +34,7 @@ import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { RESET_PATIENCE, resetKey, type ForgetRequest } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
-import type { LimitedReport } from "./limited-call.ts";
+import { reportLimited } from "./limited-call.ts";
 import { LoanDesk } from "./loan-desk.ts";
 import type { ActorTallies } from "./member-tallies.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
@@ -46,8 +46,6 @@ import { loanSubject, hopSubject, misdirected, packSubject, shardStateSubject } 
 
 const EMPTY = new Uint8Array(0);
 const EMPTY_OBJECT = encodeJson({});
-/** Of tenants without room for new keys, so many to an operator. */
-const FULL_TENANTS_TOLD = 100;
 /** How a held grant is addressed; no subject has a space. */
 const GRANT_TO = "grant ";
 /** Shards swept per tick; with ticks of 10 ms every shard is visited each 160 ms. */
@@ -304,10 +302,7 @@ export class ShardActor implements Actor<ShardEvent> {
         return encodeJson(observeMember(about, admission, this.#desk.tally, this.owned.open, told));
       }
       case "limited":
-        return encodeJson({
-          ...this.#desk.limited.report(nowUs),
-          fullTenants: admission.tenants.full().slice(0, FULL_TENANTS_TOLD),
-        } satisfies LimitedReport);
+        return encodeJson(reportLimited(admission, this.#desk.limited, nowUs));
       case "policy":
         return encodeJson(observePolicy(region, admission, event.name));
       case "shard": {
