@@ -168,11 +168,16 @@ export class ParlClient implements CheckEvents {
           return answer;
         }
       }
-      const error = refusal ?? unreachable(this.#options.regions);
-      return Promise.resolve(this.#undecided(error, check.tier, request));
+      return this.#unasked(refusal ?? unreachable(this.#options.regions), check.tier, request);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Answers a check that nobody could be asked; on the next turn, or who asks again at once would keep the answers out. */
+  async #unasked(error: ParlError, tier: Tier, request: CheckRequest): Promise<CheckResult> {
+    await nextTurn();
+    return this.#undecided(error, tier, request);
   }
 
   /** @throws ParlError PARL_INVALID_ARGUMENT */
@@ -279,6 +284,11 @@ export class ParlClient implements CheckEvents {
         natsIdentity(region.servers).inboxPrefix,
       );
   }
+}
+
+/** Resolves when sockets and timers have had their turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The token of an id, "" when there is none. @throws ParlError PARL_INVALID_ARGUMENT naming `field` */

@@ -122,6 +122,16 @@ describe("a client with much under way", () => {
     await shards.close();
   });
 
+  it("keeps no timer waiting, however fast somebody asks again who is refused", async () => {
+    const parl = await client({ maxInFlight: 0 });
+    let isOver = false;
+    let refused = 0;
+    setTimeout(() => (isOver = true), 1);
+    while (!isOver) await parl.check({ key: "a" }).catch(() => (refused += 1));
+    expect(refused).toBeGreaterThan(0);
+    await parl.close();
+  });
+
   it("sends what it has taken when it closes, fails what is unanswered, and takes no more", async () => {
     const shards = await HandDrivenShards.on(nats.url);
     const failures: Failure[] = [];
