@@ -35,6 +35,7 @@ const OFFERED_LIMITS = 3;
 const DRAWS = 2 ** 20;
 const IN_FLIGHT = 4_096;
 const POLL_MS = 10;
+const CENSUS_WITHIN_MS = 2_000;
 const ROUNDS = 3;
 
 interface Census {
@@ -232,11 +233,17 @@ class Scene {
     return failed;
   }
 
+  /** Undefined when nobody had the time to answer. */
+  async #census(): Promise<Census | undefined> {
+    const asked = this.#nats.request("parl.observe.region", "", { timeout: CENSUS_WITHIN_MS });
+    return asked.then((answer) => answer.json<Census>()).catch(() => undefined);
+  }
+
   /** Waits until every shard is owned and more holds. */
   async #until(isThere: (census: Census) => boolean): Promise<Census> {
     for (;;) {
-      const census = (await this.#nats.request("parl.observe.region", "", { timeout: 5_000 })).json<Census>();
-      if (census.unowned === 0 && isThere(census)) return census;
+      const census = await this.#census();
+      if (census?.unowned === 0 && isThere(census)) return census;
       await passed(POLL_MS);
     }
   }
