@@ -52,8 +52,6 @@ export type WhenMissing = "wait" | "deny" | "allow";
 export class Admission {
   readonly shards: number;
   readonly table: ShardTable;
-  /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
-  lending: Lending | undefined;
   /** The combined answer of the last evaluate. */
   readonly verdict = new Verdict();
   /** Index of the tightest policy in the set, −1 when none applied. */
@@ -64,6 +62,7 @@ export class Admission {
   readonly holds: JournalHold[] = [];
 
   #policies: PolicySet;
+  #lending: Lending | undefined;
   readonly #hash: IdentityHash;
   readonly #views = new Map<string, TenantView>();
 
@@ -73,10 +72,12 @@ export class Admission {
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
-  // What the last evaluate looked at, in order, for the commit: place in the view, units left there, the
-  // limiter at home here, or what is borrowed from a home elsewhere (undefined: nothing yet).
+  // What the last evaluate looked at, in order, for the commit: place in the view, units left there, units held
+  // that the journal need not know, the limiter at home here, or what is borrowed from a home elsewhere
+  // (undefined: nothing yet).
   readonly #lookedPlace: number[] = [];
   readonly #lookedLeft: number[] = [];
+  readonly #lookedBeside: number[] = [];
   readonly #looked: (KeyedLimiter | undefined)[] = [];
   readonly #lookedBalance: (Balance | undefined)[] = [];
   #lookedCount = 0;
@@ -108,11 +109,21 @@ export class Admission {
     return this.#policies;
   }
 
+  /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
+  get lending(): Lending | undefined {
+    return this.#lending;
+  }
+
+  set lending(lending: Lending) {
+    this.#lending = lending;
+    this.table.reservations = lending.book;
+  }
+
   /** Puts other policies in force; no check may be waiting. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
     this.table.adopt(policies);
-    this.lending?.adopt(policies);
+    this.#lending?.adopt(policies);
     this.#views.clear();
     this.#view = this.#viewOf("");
   }
@@ -252,14 +263,15 @@ export class Admission {
     this.#lookedPlace[place] = i;
     this.#looked[place] = undefined;
     this.#lookedBalance[place] = undefined;
+    this.#lookedBeside[place] = 0;
     if (keys !== undefined) {
       const limiter = keys.limiter(index);
-      const held = this.lending === undefined ? 0 : this.lending.heldOf(index, high, low);
+      const held = this.#lending === undefined ? 0 : this.#lending.heldOf(index, high, low);
       if (held === 0) limiter.evaluate(high, low, cost, nowUs, this.#one);
       else this.#evaluateBeside(held, limiter, i, cost, nowUs);
       this.#looked[place] = limiter;
-    } else if (this.lending !== undefined) {
-      const { balances } = this.lending;
+    } else if (this.#lending !== undefined) {
+      const { balances } = this.#lending;
       const balance = balances.find(index, high, low);
       this.#standing = balances.look(balance, index, cost, nowUs, this.#one);
       this.#lookedBalance[place] = balance;
@@ -277,8 +289,10 @@ export class Admission {
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
     limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#one);
     judgeBeside(held, cost, capacity, this.#one);
+    const reserved = this.#lending?.book.reservedOf(this.#view.policyIndices[i] as number, high, low) ?? 0;
+    this.#lookedBeside[this.#lookedCount] = held - reserved;
     if (this.#one.outcome !== "denied") return;
-    this.lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
+    this.#lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
   }
 
   /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */
@@ -294,14 +308,15 @@ export class Admission {
     const journal = this.table.journal(this.#homes[dimension] as number);
     const heavyKeys = journal?.heavyKeys(this.#view.policyIndices[place] as number);
     if (heavyKeys === undefined) return;
-    const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number) - limiter.usedByUnseen();
+    const left = (this.#lookedLeft[i] as number) + (this.#lookedBeside[i] as number);
+    const used = limiter.algorithm.capacity - left - limiter.usedByUnseen();
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
     const position = heavyKeys.charged(high, low, cost, used, nowUs);
     if (position > 0) this.holds.push({ heavyKeys, position });
   }
 
   #chargeElsewhere(i: number, cost: number, nowUs: Micros, isOwed: boolean): void {
-    const { balances } = this.lending as Lending;
+    const { balances } = this.#lending as Lending;
     const key = this.#keyLooked(i);
     const balance = this.#lookedBalance[i] ?? balances.open(key, nowUs);
     if (balance === undefined) return;

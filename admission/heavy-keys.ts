@@ -21,8 +21,10 @@
  *
  * Forgetting an entry is always safe, it only costs a write; idle ones are swept.
  *
- * `used` is capacity − remaining after the charge, lent and reserved units included, minus what a key never
- * seen has used at that moment (arrears of a takeover are journalled as such).
+ * `used` is what is charged after it, and reserved (reservations.ts), without what is lent or pending beside that,
+ * and without what a key never seen has used at that moment (arrears of a takeover are journalled as such).
+ * A reservation is journalled beside the state and does not drain; telling the journal of less than there is
+ * needs no haste (`lowered`).
  *
  * Cost: one comparison for light keys, one table search for others, nothing allocated. 16 B per heavy key.
  * Twin: a plain model in test/admission/heavy-keys.prop.test.ts.
@@ -91,14 +93,6 @@ export class HeavyKeys implements Reaper {
     return used < this.#lightBelow;
   }
 
-  /** Whether a charge of `cost`, after which `used` is used, may be answered at once. Changes nothing. */
-  allows(high: number, low: number, cost: number, used: number): boolean {
-    if (used <= this.#unjournalledMax) return true;
-    const at = this.#table.find(high, low);
-    if (at < 0) return false;
-    return this.#added(this.#table.words[at + UNACKED] as number, cost, used) <= this.#unjournalledMax;
-  }
-
   /**
    * Counts a charge (or a reservation that the journal will be told as one). Called for every charge.
    *
@@ -138,9 +132,16 @@ export class HeavyKeys implements Reaper {
   }
 
   /** The key's state went down (a reservation was dropped): the journal should be told, nobody waits. */
-  lowered(high: number, low: number): void {
-    const at = this.#table.find(high, low);
-    if (at >= 0) this.#enqueue(this.#table.words, at, high, low);
+  lowered(high: number, low: number, used: number, nowUs: Micros): void {
+    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
+    let at = this.#table.find(high, low);
+    if (at < 0) {
+      // Another owner may have told the journal of the reservation.
+      at = this.#table.insert(high, low, true);
+      this.#table.words[at + UNACKED] = saturated(used);
+    }
+    this.#touch(this.#table.words, at);
+    this.#enqueue(this.#table.words, at, high, low);
   }
 
   /**

@@ -6,7 +6,7 @@ import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { JournalHold } from "./journalled-keys.ts";
-import type { LoanHome } from "./loan-book.ts";
+import type { LoanHome } from "./loan-home.ts";
 import type { LoanKey } from "./loan.ts";
 import type { ShardTable } from "./shard-table.ts";
 
@@ -25,30 +25,36 @@ export class LendingHome implements LoanHome {
     return this.#table.decided(shard, nowUs)?.limiter(policyIndex);
   }
 
-  charge({ shard, policyIndex, high, low }: LoanKey, units: number, nowUs: Micros): void {
+  charge(key: LoanKey, units: number, nowUs: Micros): void {
+    const { shard, policyIndex, high, low } = key;
     // Also while the shard is frozen: it may come back.
     const limiter = this.#table.here(shard, nowUs)?.limiter(policyIndex);
     if (limiter === undefined) return;
     limiter.charge(high, low, units, nowUs);
-    this.#tell(shard, policyIndex, high, low, { units, used: Infinity, nowUs });
+    this.#tell(key, units, Infinity, nowUs);
   }
 
   /** More is about to be promised of a key: whatever the journal still lacks of it comes first. */
-  granting({ shard, policyIndex, high, low }: LoanKey, nowUs: Micros): void {
-    const limiter = this.limiterOf(shard, policyIndex, nowUs);
-    if (limiter === undefined) return;
-    limiter.evaluate(high, low, 0, nowUs, this.#verdict);
-    const used = limiter.algorithm.capacity - this.#verdict.remaining - limiter.usedByUnseen();
-    this.#tell(shard, policyIndex, high, low, { units: 0, used, nowUs });
+  granting(key: LoanKey, reserved: number, raised: number, nowUs: Micros): void {
+    this.#tell(key, raised, this.#charged(key, nowUs) + reserved, nowUs);
   }
 
-  #tell(
-    shard: number,
-    policyIndex: number,
-    high: number,
-    low: number,
-    { units, used, nowUs }: { units: number; used: number; nowUs: Micros },
-  ): void {
+  lowered(key: LoanKey, reserved: number, nowUs: Micros): void {
+    const { shard, policyIndex, high, low } = key;
+    const used = this.#charged(key, nowUs) + reserved;
+    this.#table.journal(shard)?.heavyKeys(policyIndex)?.lowered(high, low, used, nowUs);
+  }
+
+  /** Units charged of a key, beyond what one never seen has used; Infinity when there may be more than it holds. */
+  #charged({ shard, policyIndex, high, low }: LoanKey, nowUs: Micros): number {
+    const limiter = this.#table.here(shard, nowUs)?.limiter(policyIndex);
+    if (limiter === undefined) return Infinity;
+    limiter.evaluate(high, low, 0, nowUs, this.#verdict);
+    const { remaining } = this.#verdict;
+    return remaining > 0 ? limiter.algorithm.capacity - remaining - limiter.usedByUnseen() : Infinity;
+  }
+
+  #tell({ shard, policyIndex, high, low }: LoanKey, units: number, used: number, nowUs: Micros): void {
     const heavyKeys = this.#table.journal(shard)?.heavyKeys(policyIndex);
     const position = heavyKeys?.charged(high, low, units, used, nowUs) ?? 0;
     if (heavyKeys !== undefined && position > 0) this.#holds.push({ heavyKeys, position });

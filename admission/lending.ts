@@ -7,7 +7,8 @@
  */
 import type { Micros } from "../core/units.ts";
 import { Balances } from "./balances.ts";
-import { LoanBook, type LoanHome } from "./loan-book.ts";
+import { LoanBook } from "./loan-book.ts";
+import type { LoanHome } from "./loan-home.ts";
 import type { Holder } from "./loan-messages.ts";
 import { PendingCharges } from "./pending-charges.ts";
 import type { PolicySet } from "./policy-set.ts";

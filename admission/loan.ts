@@ -36,6 +36,11 @@ export class Loan implements LoanKey {
     this.high = key.high;
     this.low = key.low;
   }
+
+  /** Units beyond what the journal need not be told of (CrashBudget): a successor charges them. */
+  reserved(lentMax: number): number {
+    return Math.max(0, this.lent - lentMax);
+  }
 }
 
 export class LoanRow implements Due {

@@ -16,7 +16,7 @@
 import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { KeySet } from "../algorithms/key-set.ts";
-import { highOf, lowOf } from "../algorithms/key-table.ts";
+import { highOf, lowOf, placeOf } from "../algorithms/key-table.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
 import type { StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
@@ -70,6 +70,8 @@ export class ShardKeys {
   #holdings: (Holding | undefined)[] = [];
   #limiters: (KeyedLimiter | undefined)[] = [];
   #sweepNext = 0;
+  /** Units reserved of keys out of a journal, by policy and place, until `recover` charges them. */
+  readonly #reserved = new Map<number, Map<number, number>>();
   #retiredEvictions = 0;
   #retiredOverflows = 0;
 
@@ -162,9 +164,9 @@ export class ShardKeys {
   }
 
   /** Begins a page of one policy's keys, to be filled by `limiter(index).writeKey`. */
-  beginPage(index: number, page: StatePageWriter): void {
+  beginPage(index: number, page: StatePageWriter, isReserving = false): void {
     const { limiter, params } = this.#holdings[index] ?? this.#open(index);
-    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params);
+    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params, isReserving);
   }
 
   /** A walk that has not begun; `writePage` takes it on. */
@@ -267,13 +269,14 @@ export class ShardKeys {
     const { limiter } = this.#holdingFor(index, page.params, nowUs);
     if (!isSameParams(page.params, this.#policies.policies[index] as Policy))
       this.#revision = REVISION_FOREIGN;
+    if (page.isReserving) this.#noteReserved(index, page);
     return limiter.adoptPage(page, nowUs);
   }
 
   /**
    * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
-   * first seen later starts as one that was (KeyedLimiter.setArrears). After all pages, before the first check;
-   * to exhaust every key because what is here cannot be trusted, `clear` first.
+   * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, which
+   * is the end of that. After all pages, before the first check; to exhaust every key because what is here cannot be trusted, `clear` first.
    *
    * @param unitsOf what one key may have spent; 0 for a policy that starts afresh
    */
@@ -284,7 +287,10 @@ export class ShardKeys {
       const { limiter } = this.#holdings[index] ?? this.#open(index);
       limiter.chargeAll({ units, atUs });
       limiter.setArrears({ units, atUs });
+      for (const [place, reserved] of this.#reserved.get(index) ?? [])
+        limiter.charge(highOf(place), lowOf(place), reserved, atUs);
     }
+    this.#reserved.clear();
   }
 
   /** Forgets everything and gives all memory back. */
@@ -292,8 +298,16 @@ export class ShardKeys {
     for (const holding of this.#holdings) if (holding !== undefined) this.#retire(holding);
     this.#holdings = [];
     this.#limiters = [];
+    this.#reserved.clear();
     this.#revision = this.#policies.revision;
     this.#sweepNext = 0;
+  }
+
+  #noteReserved(index: number, page: StatePageReader): void {
+    const reserved = this.#reserved.get(index) ?? new Map<number, number>();
+    this.#reserved.set(index, reserved);
+    page.rewind();
+    while (page.next()) if (page.high !== 0) reserved.set(placeOf(page.high, page.low), page.reserved);
   }
 
   #writeDirty(limiter: KeyedLimiter, dirty: KeySet, page: StatePageWriter): void {

@@ -8,10 +8,13 @@ import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
 import { JournalledKeys } from "./journalled-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
+import type { Reservations } from "./reservations.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
 export class ShardTable {
   readonly shards: number;
+  /** What is reserved of keys here; to be set before a journal is kept. */
+  reservations: Reservations | undefined;
   readonly #budget: MemoryBudget;
   #policies: PolicySet;
   /** By shard; undefined where the home is another process. */
@@ -45,7 +48,8 @@ export class ShardTable {
     this.#keys[shard] = keys;
     if (!isJournalled) return;
     const stagger = shard / this.shards;
-    this.#journals[shard] = new JournalledKeys(keys, this.#policies, { stagger, budget: this.#budget });
+    const options = { stagger, budget: this.#budget, reservations: this.reservations };
+    this.#journals[shard] = new JournalledKeys(keys, this.#policies, options);
   }
 
   /** Decides nothing of a shard any more, while its keys are on their way to another process. */

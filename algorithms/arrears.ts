@@ -15,13 +15,21 @@ import { Verdict } from "../core/decision.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm } from "./algorithm.ts";
 import { copyKey } from "./key-copy.ts";
-import type { StatePageReader } from "./state-page.ts";
+import { highOf, lowOf, placeOf } from "./key-table.ts";
+import type { StatePageReader, StatePageWriter } from "./state-page.ts";
 
 /** Usage that is charged to whoever may have caused it. */
 export interface Arrears {
   readonly units: number;
   /** When it is taken to have happened: the latest moment it may have. */
   readonly atUs: Micros;
+}
+
+/** A key that is not in the table, and units of it that are spoken for nevertheless. */
+interface UnseenKey {
+  readonly high: number;
+  readonly low: number;
+  readonly reserved: number;
 }
 
 export class ArrearsSlot {
@@ -62,6 +70,18 @@ export class ArrearsSlot {
     const owed = this.at(algorithm, nowUs);
     if (owed !== undefined) copyKey(algorithm, owed, words, at, nowUs);
     return owed !== undefined;
+  }
+
+  /** Adds a key that is not in the table to a page. @returns false when the page is full */
+  writeUnseen(algorithm: Algorithm, key: UnseenKey, page: StatePageWriter, nowUs: Micros): boolean {
+    const words = new Uint32Array(2 + algorithm.stateWords);
+    const place = placeOf(key.high, key.low);
+    words[0] = highOf(place);
+    words[1] = lowOf(place) << 16;
+    if (!this.copyTo(algorithm, words, 0, nowUs)) algorithm.open(words, 0, nowUs);
+    const isAdded = page.add(algorithm, words, 0, nowUs, key.reserved);
+    algorithm.release(words, 0);
+    return isAdded;
   }
 
   retune(algorithm: Algorithm, previous: Algorithm, nowUs: Micros): void {

@@ -173,8 +173,8 @@ export class KeyedLimiter implements Reaper {
    *
    * @param params the numbers that this limiter's algorithm was made from
    */
-  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams): void {
-    page.begin(policy, params, this.#algorithm);
+  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams, isReserving = false): void {
+    page.begin(policy, params, this.#algorithm, isReserving);
     const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
     if (owed !== undefined) page.add(this.#algorithm, owed, 0, this.#nowUs);
   }
@@ -201,13 +201,16 @@ export class KeyedLimiter implements Reaper {
   }
 
   /**
-   * Adds one key to a page that was begun here, as it stands; nothing when the key is not in the table.
+   * Adds one key to a page that was begun here, as it stands; one that is not in the table only when the page
+   * says what is `reserved` of it, as a key never seen.
    *
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter, reserved = 0): boolean {
     const at = this.#table.find(high, low);
-    return at < 0 || page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
+    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs, reserved);
+    if (!page.isReserving) return true;
+    return this.#arrears.writeUnseen(this.#algorithm, { high, low, reserved }, page, this.#nowUs);
   }
 
   /**
