@@ -3,7 +3,8 @@
  * were asked in, so that they can be described and decided afresh when their homes have spoken.
  *
  * A home that does not speak in time leaves it to the tenant's policies: `onFailure: deny` denies, anything
- * else lets the check pass on what is known here, and the home is told of the spending when it is back.
+ * else lets the check pass on what is known here, and the home is told of the spending when it is back. Until
+ * it is heard again the next ones are decided so at once (admission/silent-homes.ts).
  */
 import type { Answer } from "../admission/answered-ids.ts";
 import type { Lending } from "../admission/lending.ts";
@@ -30,9 +31,13 @@ export interface WaitingRequest {
 }
 
 export class WaitingRequests {
-  /** Checks that had to wait; and those decided although a home kept silent. */
+  /**
+   * Checks that had to wait; those decided although a home kept silent; and of these the ones that were not
+   * made to wait for it, because it had kept silent before.
+   */
   waitedTotal = 0;
   silentTotal = 0;
+  unwaitedTotal = 0;
 
   readonly #desk: DecisionDesk;
   readonly #openOf: (shard: number) => OpenShard | undefined;
@@ -58,13 +63,18 @@ export class WaitingRequests {
     return this.#checks.countOf(shard);
   }
 
-  /** Lets a check wait that was described and looked at; one too many is decided at once. */
+  /** Lets a check wait that was described and looked at; one too many, or one in vain, is decided at once. */
   wait(request: WaitingRequest, { locals, remotes }: LookedKeys, nowUs: Micros): void {
-    this.waitedTotal += 1;
     this.#nowUs = nowUs;
     const { shard, asking } = request;
     const check = { ticket: request, shard, cost: asking.request.cost, locals, remotes };
-    if (!this.#checks.wait(check, nowUs)) this.#decide(request, "answered");
+    const waited = this.#checks.wait(check, nowUs);
+    if (waited === "waiting") this.waitedTotal += 1;
+    else if (waited === "crowded") this.#decide(request, "answered");
+    else {
+      this.unwaitedTotal += 1;
+      this.#decide(request, "deadline");
+    }
   }
 
   /** Decides those whose turn has come. */

@@ -9,6 +9,7 @@
 import type { Due } from "./due-list.ts";
 import type { LoanKey } from "./loan.ts";
 import { isSameSession, NO_SESSION, type BorrowRow, type GrantRow, type Session } from "./loan-messages.ts";
+import type { RecentCount } from "./recent-count.ts";
 
 /** A refusal of the home is repeated for this long at most before it is asked again. */
 const DENIED_MAX_US = 50_000;
@@ -73,6 +74,8 @@ export class Balance implements Due, LoanKey {
   prefetchUs = 0;
   isRecalled = false;
   isTouched = false;
+  /** Checks decided without rights because the home keeps silent (waiting-checks.ts). */
+  blind: RecentCount | undefined;
 
   /** The key as its home last described it, at `toldUs`. */
   limit = 0;
@@ -105,6 +108,11 @@ export class Balance implements Due, LoanKey {
   /** Whether more should be asked for before the rest is spent. */
   get isLow(): boolean {
     return this.left - this.held < LOW_SHARE * this.lot;
+  }
+
+  /** Whether there are units for a check that comes now, after those that wait. */
+  covers(cost: number, nowUs: number): boolean {
+    return nowUs < this.expiresUs && this.left - this.held - this.queued >= cost;
   }
 
   isDenied(cost: number, nowUs: number): boolean {
