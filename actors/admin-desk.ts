@@ -6,8 +6,9 @@
  *                        answer ◀─ audit "ended" ◀──────────────────────────────┘
  *
  * Nothing is done unless its "asked" line is on disk. "Ended" repeats it and adds the outcome; a call whose
- * "ended" is missing may or may not have been done. Who may call at all is the NATS server's business
- * (admin-request.ts): only what callers say of themselves is known here, and stands as `claimedBy`.
+ * "ended" is missing, or ends "unknown", may or may not have been done. Who may call at all is the NATS
+ * server's business (admin-request.ts): only what callers say of themselves is known here, and stands as
+ * `claimedBy`.
  */
 import { randomUUID } from "node:crypto";
 import type { Msg, Subscription } from "@nats-io/transport-node";
@@ -28,6 +29,9 @@ type Entry = Readonly<Record<string, unknown>>;
 
 /** Where calls are written down. */
 export interface AuditTrail {
+  /** Lines written, and lines that could not be. */
+  readonly lines: number;
+  readonly failures: number;
   /** @throws ParlError when it could not be; then nothing may be done */
   append(entry: Entry): Promise<void>;
 }
@@ -106,7 +110,8 @@ export class AdminDesk {
       return { region, call, ...outcome };
     } catch (error) {
       const { code, message } = asParlError(error);
-      await this.#writeEnd({ ...entry, outcome: "refused", code, message });
+      const outcome = code === "PARL_DEADLINE_EXCEEDED" ? "unknown" : "refused";
+      await this.#writeEnd({ ...entry, outcome, code, message });
       throw error;
     }
   }

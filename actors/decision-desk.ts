@@ -54,8 +54,10 @@ export class DecisionDesk {
     const { verdict } = admission;
     if (!admission.decide(cost, nowUs, whenMissing)) return "waiting";
     this.tally.decision(admission.tightest, verdict.outcome);
+    if (whenMissing !== "wait") this.tally.late += 1;
     // "Never" is no limit that a key has reached.
     if (verdict.outcome !== "denied") return "decided";
+    this.tally.denial(admission.doubt);
     return this.#refused(admission.tightest, nowUs) ? "decided" : "unnamed";
   }
 

@@ -1,7 +1,9 @@
 /**
- * How many checks were decided, by policy and outcome, and how many were errors, by code. Plain arrays on the
- * hot path; names only when somebody asks.
+ * How many checks were decided, by policy and outcome, how many of these not at once and how many of them
+ * denied in doubt, and how many were errors, by code. Plain arrays on the hot path; names only when somebody
+ * asks.
  */
+import { DENIAL_DOUBTS, type DenialDoubtName } from "../admission/denial-doubt.ts";
 import type { PolicySet } from "../admission/policy-set.ts";
 import { OUTCOMES, type Outcome } from "../core/decision.ts";
 import { ERROR_CODES, type ErrorCode } from "../core/errors.ts";
@@ -18,6 +20,10 @@ export interface TallyLine {
 const NO_POLICY = "";
 
 export class DecisionTally {
+  /** Decisions on checks that found some of their rights missing: the others were made at once. */
+  late = 0;
+
+  readonly #doubts = new Float64Array(DENIAL_DOUBTS.length);
   readonly #errors = new Float64Array(ERROR_CODES.length);
   /** Counts by policy name, which outlive a reload. */
   readonly #byName = new Map<string, { algorithm: string | null; counts: Float64Array }>();
@@ -44,6 +50,11 @@ export class DecisionTally {
     counts[at] = (counts[at] as number) + 1;
   }
 
+  /** @param doubt how doubtful a denial was, a place in DENIAL_DOUBTS */
+  denial(doubt: number): void {
+    this.#doubts[doubt] = (this.#doubts[doubt] as number) + 1;
+  }
+
   error(code: ErrorCode): void {
     const at = ERROR_CODES.indexOf(code);
     this.#errors[at] = (this.#errors[at] as number) + 1;
@@ -58,6 +69,12 @@ export class DecisionTally {
         count: counts[at] as number,
       })).filter((line) => line.count > 0),
     );
+  }
+
+  /** Denials by how doubtful they were. */
+  denials(): Record<DenialDoubtName, number> {
+    const counted = DENIAL_DOUBTS.map((doubt, at) => [doubt, this.#doubts[at]]);
+    return Object.fromEntries(counted) as Record<DenialDoubtName, number>;
   }
 
   errors(): Partial<Record<ErrorCode, number>> {

@@ -1,52 +1,63 @@
 /**
- * Answers that are decided and charged but must not go out before the journal knows (durability.ts): at most
- * u units of a key may have been answered and not be written.
+ * Answers to what is done but must not be told before the journal knows (durability.ts): at most u units of a
+ * key may have been answered and not be written, and no crash may undo a reset that was answered.
  *
  *      decided ─▶ add ─▶ ▒ ▒ ▒ ─▶ release, in order of decision ─▶ reply
- *                              └▶ too old: DEADLINE_EXCEEDED, since it was charged and nobody should ask elsewhere
+ *                              └▶ too old: DEADLINE_EXCEEDED, since it was done and nobody should ask elsewhere
  *
- * Only keys that are spent fast come here, a few milliseconds each.
+ * Only keys that are spent fast come here, and resets, a few milliseconds each.
  */
 import type { JournalHold } from "../admission/journalled-keys.ts";
 import { ParlError } from "../core/errors.ts";
 import type { Micros } from "../core/units.ts";
 
-/** Half of the shortest patience a caller may reasonably have. */
-const HELD_MAX_US = 250_000;
+/** How long an answer may be held, and what its asker is told when the journal kept silent for so long. */
+export interface Patience {
+  readonly heldMaxUs: number;
+  readonly error: () => ParlError;
+}
 
-interface HeldAnswer {
+export interface HeldAnswer {
   readonly shard: number;
   readonly replyTo: string;
   readonly payload: Uint8Array;
   readonly holds: readonly JournalHold[];
-  readonly untilUs: number;
+  /** That of a check when absent. */
+  readonly patience?: Patience;
 }
+
+interface Waiting extends HeldAnswer {
+  readonly sinceUs: Micros;
+}
+
+const CHECK_PATIENCE: Patience = {
+  // Half of the shortest patience a caller may reasonably have.
+  heldMaxUs: 250_000,
+  error: () => {
+    const message = "the check was charged, but the journal did not confirm it in time; has its disk room?";
+    return new ParlError("PARL_DEADLINE_EXCEEDED", message, { field: "journal" });
+  },
+};
 
 export class HeldAnswers {
   /** Answers that were held, and those given up. */
   heldTotal = 0;
   expiredTotal = 0;
 
-  #held: HeldAnswer[] = [];
+  #held: Waiting[] = [];
 
   get length(): number {
     return this.#held.length;
   }
 
-  /** Answers held for checks decided at a shard. */
+  /** Answers held for what was done at a shard. */
   countOf(shard: number): number {
     return this.#held.reduce((sum, held) => sum + (held.shard === shard ? 1 : 0), 0);
   }
 
-  add(
-    shard: number,
-    replyTo: string,
-    payload: Uint8Array,
-    holds: readonly JournalHold[],
-    nowUs: Micros,
-  ): void {
+  add(answer: HeldAnswer, nowUs: Micros): void {
     this.heldTotal += 1;
-    this.#held.push({ shard, replyTo, payload, holds, untilUs: nowUs + HELD_MAX_US });
+    this.#held.push({ ...answer, sinceUs: nowUs });
   }
 
   /** Lets go what the journal knows by now, and gives up on what is too old. */
@@ -56,13 +67,14 @@ export class HeldAnswers {
     fail: (to: string, error: ParlError) => void,
   ): void {
     if (this.#held.length === 0) return;
-    const still: HeldAnswer[] = [];
+    const still: Waiting[] = [];
     for (const held of this.#held) {
+      const { heldMaxUs, error } = held.patience ?? CHECK_PATIENCE;
       if (held.holds.every(({ heavyKeys, position }) => heavyKeys.journalled >= position)) {
         reply(held.replyTo, held.payload);
-      } else if (nowUs >= held.untilUs) {
+      } else if (nowUs >= held.sinceUs + heldMaxUs) {
         this.expiredTotal += 1;
-        fail(held.replyTo, journalSilent());
+        fail(held.replyTo, error());
       } else still.push(held);
     }
     this.#held = still;
@@ -72,9 +84,4 @@ export class HeldAnswers {
   drop(shard: number): void {
     this.#held = this.#held.filter((held) => held.shard !== shard);
   }
-}
-
-function journalSilent(): ParlError {
-  const message = "the check was charged, but the journal did not confirm it in time; has its disk room?";
-  return new ParlError("PARL_DEADLINE_EXCEEDED", message, { field: "journal" });
 }

@@ -4,18 +4,29 @@
  *
  *      parl.shard.<p>.forget.<tenant>.<key>   {"user":"u1","policies":["per-key"]}
  *
- * is what an operator's desk (admin-desk.ts) sends to the home of every dimension concerned. "After" is what
- * the key really has then: while the region makes up for a crash, or when it is out of memory, a key never
+ * is what an operator's desk (admin-desk.ts) sends to the home of every dimension concerned. It is answered
+ * once the journal knows, so that no crash of the owner undoes it. "After" is what the key really has then: while the region makes up for a crash, or when it is out of memory, a key never
  * seen may start with less than its limit.
  */
 import type { Admission } from "../admission/admission.ts";
 import type { Policy } from "../admission/policy.ts";
 import type { Dimension } from "../core/decision.ts";
-import { invalidArgument } from "../core/errors.ts";
+import { invalidArgument, ParlError } from "../core/errors.ts";
 import { invalidToken, isIdToken } from "../core/id.ts";
 import type { Micros } from "../core/units.ts";
 import { jsonMillis, parseObject } from "../core/wire-json.ts";
+import type { Patience } from "./held-answers.ts";
 import type { Arrival } from "./shard-event.ts";
+
+export const RESET_PATIENCE: Patience = {
+  // Whoever carries the reset here waits for a second (reset-call.ts).
+  heldMaxUs: 750_000,
+  error: () => {
+    const message =
+      "the key was reset, but the journal did not confirm it in time, so a crash may bring back what it had spent; has its disk room? Ask again";
+    return new ParlError("PARL_DEADLINE_EXCEEDED", message, { field: "journal" });
+  },
+};
 
 /** Ids as tokens. */
 interface Forgetting {
@@ -56,7 +67,7 @@ export interface KeyReset {
 
 /** What of the admission a reset needs. */
 export interface ForgettingAdmission extends Pick<Admission, "policies" | "describe" | "inspect"> {
-  /** Forgets the check described under one policy, if its home is open here. @returns whether it is */
+  /** Forgets the key described under one policy, if its home is open here. @returns whether it is */
   forget(policyIndex: number, nowUs: Micros): boolean;
 }
 

@@ -1,19 +1,43 @@
-/** Sums up who is limited now from what every process of the region says of itself. */
+/**
+ * Sums up who is limited now, and which tenants have no room for new keys, from what every process of the region
+ * says of itself.
+ */
 import type { NatsConnection } from "@nats-io/transport-node";
-import { mergeHitters, type HeavyHitter, type HeavyHittersReport } from "../admission/heavy-hitters.ts";
+import type { Admission } from "../admission/admission.ts";
+import {
+  mergeHitters,
+  type HeavyHitter,
+  type HeavyHitters,
+  type HeavyHittersReport,
+} from "../admission/heavy-hitters.ts";
+import type { FullTenant } from "../admission/tenant-views.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Dimension } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
 import { decodeId } from "../core/id.ts";
-import { millisCeil } from "../core/units.ts";
+import { millisCeil, type Micros } from "../core/units.ts";
 import type { LimitedRequest } from "./admin-request.ts";
 import { callRoll } from "./roll-call.ts";
 
-/** Asked of every process; a HeavyHittersReport is the answer. */
+/** Asked of every process; a LimitedReport is the answer. */
 export const LIMITED_ROLL_SUBJECT = "parl.members.limited";
+
+/** What one process says; an older one nothing of tenants. */
+export interface LimitedReport extends HeavyHittersReport {
+  readonly fullTenants?: readonly FullTenant[];
+}
 
 /** As long as a process may take that has its hands full. */
 const PATIENCE_MS = 200;
+
+/** Of tenants without room for new keys, so many of each process. */
+const FULL_TENANTS_TOLD = 100;
+
+/** What a process says when it is asked. */
+export function reportLimited(admission: Admission, limited: HeavyHitters, nowUs: Micros): LimitedReport {
+  const fullTenants = admission.tenants.full().slice(0, FULL_TENANTS_TOLD);
+  return { ...limited.report(nowUs), fullTenants };
+}
 
 export interface LimitedScene {
   readonly connection: NatsConnection;
@@ -43,13 +67,15 @@ export interface LimitedOutcome {
   /** All refusals, halved every 30 s. */
   readonly denied: number;
   readonly keys: readonly LimitedLine[];
+  /** Tenants without room for new keys, raw, each as the process has it where it holds most. */
+  readonly fullTenants: readonly FullTenant[];
 }
 
 /** @throws ParlError PARL_UNAVAILABLE when no process answers */
 export async function callLimited(scene: LimitedScene, { top }: LimitedRequest): Promise<LimitedOutcome> {
   const membersExpected = Math.max(1, scene.membersExpected());
   const roll = { subject: LIMITED_ROLL_SUBJECT, expected: membersExpected, patienceMs: PATIENCE_MS };
-  const reports = await callRoll<HeavyHittersReport>(scene.connection, roll);
+  const reports = await callRoll<LimitedReport>(scene.connection, roll);
   if (reports.length === 0) {
     const message = `no process of the region answered within ${PATIENCE_MS} ms; ask again`;
     throw new ParlError("PARL_UNAVAILABLE", message);
@@ -61,7 +87,18 @@ export async function callLimited(scene: LimitedScene, { top }: LimitedRequest):
     membersExpected,
     denied: rounded(total),
     keys: hitters.slice(0, top).map((hitter) => lineOf(hitter, nowUs)),
+    fullTenants: fullestOf(reports).slice(0, top),
   };
+}
+
+function fullestOf(reports: readonly LimitedReport[]): FullTenant[] {
+  const fullest = new Map<string, FullTenant>();
+  for (const full of reports.flatMap(({ fullTenants = [] }) => fullTenants)) {
+    if ((fullest.get(full.tenant)?.keys ?? 0) < full.keys) fullest.set(full.tenant, full);
+  }
+  return [...fullest.values()]
+    .toSorted((a, b) => b.keys - a.keys)
+    .map((full) => ({ ...full, tenant: decodeId(full.tenant) ?? full.tenant }));
 }
 
 function lineOf({ count, errorMax, lastUs, untilUs, ...who }: HeavyHitter, nowUs: number): LimitedLine {

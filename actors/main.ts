@@ -1,8 +1,12 @@
 /**
  * One actor process: the composition root of a region's member.
  *
- *      NATS ──▶ RegionMember (lease, placement, handoffs, journals) ──▶ ShardHost ──▶ shard actor
+ *      NATS ══▶ RegionMember (lease, placement, handoffs, journals) ══▶ ShardHost ──▶ shard actor
  *                policy file ─────────────────────────────────────────────▲            ▲── clock, ticks
+ *
+ * Two connections: what is asked comes by one, the lease and the journal go by the other. In one queue with
+ * everything else a renewal would stand behind a flood of checks, and the flood of one tenant would cost the
+ * process its lease.
  */
 import { randomBytes, randomInt } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -14,7 +18,10 @@ import type { Micros } from "../core/units.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { compilePolicies } from "../admission/policy-set.ts";
 import { AdminDesk, type AuditTrail } from "./admin-desk.ts";
+import { newSecret } from "./cluster-secret.ts";
+import { hush, resume, type Underway } from "./hush.ts";
 import { JournalStore } from "./journal/journal-store.ts";
+import { LameDuck } from "./lame-duck.ts";
 import { connectNats } from "./nats-host.ts";
 import type { MemberFacts, MemberObservation } from "./observation.ts";
 import { LeaseStore } from "./placement/lease-store.ts";
@@ -49,6 +56,8 @@ export interface ActorProcessOptions {
   readonly secret?: string;
   /** How long this process may answer without hearing from the lease store. */
   readonly leaseTtlMs?: number;
+  /** Servers of the region that keep a copy of leases and journal, when these are made; 1 when absent. */
+  readonly replicas?: number;
   /** The operator's word that no process of an earlier life of the lease store can still be answering. */
   readonly claimAtOnce?: boolean;
   readonly record?: (event: ShardEvent, nowUs: Micros) => void;
@@ -77,13 +86,22 @@ export interface ActorProcess {
  *   PARL_INVALID_ARGUMENT when another process goes by the same name
  */
 export async function startActor(options: ActorProcessOptions): Promise<ActorProcess> {
-  const connection = await connectNats({ servers: options.servers, name: `parl-actor-${options.region}` });
-  await refuseOtherRegion(connection, options.region);
-  const journals = new JournalStore({ connection, region: options.region });
-  const secret = options.secret ?? (await journals.secret(randomBytes(8).toString("hex")));
-  const process = new RunningActor(options, connection, journals, secret);
+  const { servers, region, replicas = 1 } = options;
+  const traffic = await connectNats({ servers, name: `parl-actor-${region}` });
+  await refuseOtherRegion(traffic, region);
+  const control = await connectNats({ servers, name: `parl-actor-${region}-control` });
+  const journals = new JournalStore({ connection: control, region, replicas });
+  const secret = options.secret ?? (await journals.secret(newSecret()));
+  const process = new RunningActor(options, { traffic, control }, journals, secret);
   await process.joined();
   return process;
+}
+
+/** Of one process, to the same server. */
+interface Connections {
+  readonly traffic: NatsConnection;
+  /** For the lease and the journal alone. */
+  readonly control: NatsConnection;
 }
 
 /**
@@ -105,6 +123,7 @@ class RunningActor implements ActorProcess {
 
   readonly #options: ActorProcessOptions;
   readonly #connection: NatsConnection;
+  readonly #control: NatsConnection;
   readonly #clock = new SystemClock();
   readonly #startedUs: Micros;
   readonly #leases: LeaseStore;
@@ -117,16 +136,19 @@ class RunningActor implements ActorProcess {
   #crashes = 0;
   #life: RegionMember;
   #drained: Promise<void> | undefined;
+  #hasLeft = false;
+  #hushed: Underway | undefined;
 
   constructor(
     options: ActorProcessOptions,
-    connection: NatsConnection,
+    { traffic: connection, control }: Connections,
     journals: JournalStore,
     secret: string,
   ) {
     const { region, shards, audit } = options;
     this.#options = options;
     this.#connection = connection;
+    this.#control = control;
     this.#journals = journals;
     this.#secret = secret;
     this.#policies = options.policies;
@@ -134,9 +156,17 @@ class RunningActor implements ActorProcess {
     this.member = options.member ?? `${region}-${randomBytes(4).toString("hex")}`;
     this.closed = connection.closed();
     const onTrouble = (error: unknown): void => this.#say(`lease store: ${String(error)}`);
-    const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS } = options;
+    const { leaseTtlMs = LEASE_TTL_DEFAULT_US / US_PER_MS, replicas = 1 } = options;
     const timeoutMs = leaseTtlMs / RENEWALS_PER_LEASE;
-    this.#leases = new LeaseStore({ connection, region, wallUs: systemUs, onTrouble, timeoutMs });
+    this.#leases = new LeaseStore({
+      connection: control,
+      traffic: connection,
+      region,
+      wallUs: systemUs,
+      onTrouble,
+      timeoutMs,
+      replicas,
+    });
     this.#life = this.#takePart();
     const membersExpected = (): number => this.#life.membersAlive;
     this.#observer = new RegionObserver(connection, membersExpected);
@@ -144,6 +174,7 @@ class RunningActor implements ActorProcess {
     if (audit !== undefined) {
       this.#desk = new AdminDesk({ ...scene, audit, policies: () => compilePolicies(this.#policies) });
     }
+    this.#followServers();
     this.#ticks = setInterval(() => this.#life.host?.post({ kind: "tick" }), TICK_MS);
   }
 
@@ -158,7 +189,7 @@ class RunningActor implements ActorProcess {
     } catch (error) {
       clearInterval(this.#ticks);
       this.#life.abandon();
-      await this.#connection.close();
+      await this.#close();
       throw error;
     }
   }
@@ -177,6 +208,7 @@ class RunningActor implements ActorProcess {
   async #leave(): Promise<void> {
     this.#life.leave();
     await this.#life.left;
+    this.#hasLeft = true;
     clearInterval(this.#ticks);
     // A server that has gone or frozen hears no goodbye; leaving must not wait for it.
     const { promise: patience, resolve } = Promise.withResolvers<void>();
@@ -184,7 +216,11 @@ class RunningActor implements ActorProcess {
     await Promise.race([this.#sayGoodbye().catch(() => undefined), patience]);
     clearTimeout(timer);
     this.#life.abandon();
-    await this.#connection.close();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#connection.close(), this.#control.close()]);
   }
 
   async #sayGoodbye(): Promise<void> {
@@ -193,6 +229,38 @@ class RunningActor implements ActorProcess {
     await Promise.all([this.#observer.drain(), host?.leave()]);
     await host?.runtime.drain();
     await this.#connection.flush();
+  }
+
+  /** Leaves a server that announces its end, by both connections, each when nothing is under way on it. */
+  #followServers(): void {
+    const tryServers = (only: readonly string[]): Promise<string> => this.#tryServers(only);
+    const say = (words: string): void => this.#say(words);
+    const traffic = { hush: () => this.#hush(), resume: () => this.#resume(), say };
+    void new LameDuck({ connection: this.#connection, tryServers, ...traffic }).follow();
+    // It goes to the same server, of which enough has been said.
+    const control = { hush: () => this.#life.written(), resume: () => undefined, say: () => undefined };
+    void new LameDuck({ connection: this.#control, tryServers, ...control }).follow();
+  }
+
+  async #tryServers(only: readonly string[]): Promise<string> {
+    const { servers, region } = this.#options;
+    const connection = await connectNats({ servers, only, name: `parl-actor-${region}-next` });
+    const server = connection.getServer();
+    await connection.close();
+    return server;
+  }
+
+  async #hush(): Promise<void> {
+    const { underway } = this.#life;
+    // Whoever leaves has handoffs under way until it has gone.
+    if (underway === undefined || this.#drained !== undefined) return;
+    this.#hushed = underway;
+    await hush(underway);
+  }
+
+  #resume(): void {
+    if (this.#hushed !== undefined && !this.#hasLeft) resume(this.#hushed);
+    this.#hushed = undefined;
   }
 
   #takePart(): RegionMember {
@@ -243,7 +311,7 @@ class RunningActor implements ActorProcess {
     // The keys of a crashed actor are gone, and so is what they took of the budget.
     const budget = new MemoryBudget(memoryBytesMax);
     const policies = this.#policies;
-    const facts = (): MemberFacts => this.#facts(host);
+    const facts = (): MemberFacts => this.#facts(host, owner);
     return new ShardActor({
       region,
       self: owner.self,
@@ -257,7 +325,9 @@ class RunningActor implements ActorProcess {
     });
   }
 
-  #facts({ runtime, fenced }: ShardHost): MemberFacts {
+  #facts({ runtime, fenced, fencedAnswers }: ShardHost, owner: RegionMember): MemberFacts {
+    const { badRecords, ...lives } = owner.tallies;
+    const { audit } = this.#options;
     return {
       mailboxDepth: runtime.mailboxDepth,
       overloaded: runtime.overloaded,
@@ -266,6 +336,17 @@ class RunningActor implements ActorProcess {
       uptimeMs: Math.floor((this.#clock.monotonicUs() - this.#startedUs) / US_PER_MS),
       stepLatencyCounts: [...runtime.stepLatency.counts],
       stepLatencySumUs: runtime.stepLatency.sumUs,
+      tallies: {
+        ...lives,
+        fenced: { answers: fencedAnswers },
+        refused: { overloadedLanes: runtime.overloadedLanes, badRecords },
+        operators: {
+          done: this.#desk?.done ?? 0,
+          refused: this.#desk?.refused ?? 0,
+          linesWritten: audit?.lines ?? 0,
+          linesLost: audit?.failures ?? 0,
+        },
+      },
     };
   }
 

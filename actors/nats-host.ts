@@ -8,15 +8,25 @@ import type { Outbox } from "./actor.ts";
 const INBOX_START = "_";
 /** Older servers ignore time-to-live silently and lose compare-and-set races; see docs/adr/0002. */
 const NATS_VERSION_MIN = "2.12.0";
+/** A server that takes the call and says nothing for so long is none. */
+const GREETING_WITHIN_MS = 5_000;
+/** How long one server of several may take to answer, when there is no time to lose. */
+const TRY_MS = 1_000;
 
 export interface NatsAddress {
   readonly servers: readonly string[];
   readonly name: string;
+  /** The flag by which whoever runs this names another server. */
+  readonly flag?: "nats" | "regions";
+  /** To connect to one of these instead, as the same user. */
+  readonly only?: readonly string[];
 }
 
 /** @throws ParlError PARL_UNAVAILABLE when no server answers or it is too old, with the way out */
-export async function connectNats({ servers, name }: NatsAddress): Promise<NatsConnection> {
-  const identity = natsIdentity(servers);
+export async function connectNats(address: NatsAddress): Promise<NatsConnection> {
+  const { servers, name, flag = "nats", only } = address;
+  const named = natsIdentity(servers);
+  const identity = only === undefined ? named : { ...named, servers: [...only] };
   const where = identity.servers.join(", ");
   let connection: NatsConnection;
   try {
@@ -29,16 +39,17 @@ export async function connectNats({ servers, name }: NatsAddress): Promise<NatsC
       reconnectJitter: 250,
       pingInterval: 2_000,
       maxPingOut: 3,
+      timeout: only === undefined ? GREETING_WITHIN_MS : TRY_MS,
     });
   } catch (cause) {
-    const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --nats`;
-    throw new ParlError("PARL_UNAVAILABLE", message, { field: "nats", cause });
+    const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --${flag}`;
+    throw new ParlError("PARL_UNAVAILABLE", message, { field: flag, cause });
   }
   const version = connection.info?.version ?? "unknown";
   if (isOlder(version, NATS_VERSION_MIN)) {
     await connection.close();
     const message = `nats-server ${version} at ${where} is too old; ${NATS_VERSION_MIN} or newer is needed`;
-    throw new ParlError("PARL_UNAVAILABLE", message, { field: "nats" });
+    throw new ParlError("PARL_UNAVAILABLE", message, { field: flag });
   }
   return connection;
 }

@@ -9,6 +9,7 @@ import { decodeId } from "../core/id.ts";
 import { US_PER_MS, type Micros } from "../core/units.ts";
 import { jsonMillis, type JsonRequest } from "../core/wire-json.ts";
 import type { DecisionTally, TallyLine } from "./decision-tally.ts";
+import type { ActorTallies, ProcessTallies, ToldTallies } from "./member-tallies.ts";
 
 /** What the process knows about itself. */
 export interface MemberFacts {
@@ -21,6 +22,7 @@ export interface MemberFacts {
   /** Counts per bucket of core/latency-histogram.ts, and their sum. */
   readonly stepLatencyCounts: readonly number[];
   readonly stepLatencySumUs: number;
+  readonly tallies: ProcessTallies;
 }
 
 /** What the owner of a shard knows about it. */
@@ -36,9 +38,11 @@ export interface ShardFacts {
 export interface OwnedShard extends ShardFacts {
   readonly shard: number;
   readonly keys: number;
+  /** Keys that wait to be written into the journal. */
+  readonly due: number;
 }
 
-export interface MemberObservation extends MemberFacts {
+export interface MemberObservation extends Omit<MemberFacts, "tallies"> {
   readonly region: string;
   readonly member: string;
   /** Shards of the region. */
@@ -48,9 +52,16 @@ export interface MemberObservation extends MemberFacts {
   readonly bytes: number;
   readonly evictedLive: number;
   readonly overflowed: number;
+  /**
+   * How many tenants have no room for new keys; who they are is for operators only (limited-call.ts). Absent from
+   * what a process of an earlier version says.
+   */
+  readonly fullTenants?: number;
   readonly policies: readonly { readonly name: string; readonly keys: number }[];
   readonly decisions: readonly TallyLine[];
   readonly errors: Partial<Record<ErrorCode, number>>;
+  /** Absent from what a process of an earlier version says. */
+  readonly tallies?: ToldTallies;
 }
 
 export function observeMember(
@@ -58,7 +69,7 @@ export function observeMember(
   admission: Admission,
   tally: DecisionTally,
   open: readonly (ShardFacts | undefined)[],
-  facts: MemberFacts,
+  { facts, tallies }: { facts: MemberFacts; tallies: ActorTallies },
 ): MemberObservation {
   const total = { keys: 0, bytes: 0, evictedLive: 0, overflowed: 0 };
   const owned: OwnedShard[] = [];
@@ -66,7 +77,8 @@ export function observeMember(
     if (known === undefined) continue;
     const usage = admission.table.usage(shard);
     const { epoch, sinceUs, decided } = known;
-    owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys });
+    const due = admission.table.journal(shard)?.due ?? 0;
+    owned.push({ shard, epoch, sinceUs, decided, keys: usage.keys, due });
     total.keys += usage.keys;
     total.bytes += usage.bytes;
     total.evictedLive += usage.evictedLive;
@@ -80,10 +92,12 @@ export function observeMember(
     ...about,
     owned,
     ...total,
+    fullTenants: admission.tenants.full().length,
     policies,
     decisions: tally.decisions(),
     errors: tally.errors(),
     ...facts,
+    tallies: { ...facts.tallies, ...tallies },
   };
 }
 
@@ -120,7 +134,7 @@ export function observeKey(
   admission.describe(tenant, user, key);
   const { home } = admission;
   const policies: unknown[] = [];
-  admission.inspect(cost, nowUs, (index, verdict) => {
+  admission.inspect(cost, nowUs, (index, verdict, isShared) => {
     const policy = admission.policies.policies[index] as Policy;
     policies.push({
       policy: policy.name,
@@ -130,6 +144,8 @@ export function observeKey(
       // What is left before asking: an allowing verdict has already taken the cost off.
       remaining: verdict.remaining + (verdict.outcome === "allowed" ? cost : 0),
       retryAfterMs: jsonMillis(verdict.retryAfterUs),
+      // Whether it shares a bucket with other new keys of its tenant, or of everybody when memory is spent.
+      overflow: isShared,
     });
   });
   const ids = {

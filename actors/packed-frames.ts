@@ -11,10 +11,8 @@ import { PackedRequestReader } from "../core/packed-request.ts";
 import type { Micros } from "../core/units.ts";
 import { tierProblem, type Asking, type DecisionDesk, type OpenShard } from "./decision-desk.ts";
 import type { PackedFrame } from "./shard-event.ts";
+import { hasLaterOwner } from "./shard-moved.ts";
 import type { LookedKeys, WaitingRequests } from "./waiting-requests.ts";
-
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
 
 /** Where checks wait, and where the reply goes once the last of them is decided. */
 export interface Later {
@@ -54,7 +52,7 @@ export class PackedFrames {
     const writer = this.#writer;
     const desk = this.#desk;
     reader.open(frame.payload);
-    if (reader.epoch > home.epoch) throw fromTheFuture(reader.epoch, home.epoch);
+    if (reader.epoch > home.epoch) throw hasLaterOwner(reader.epoch, home.epoch);
     writer.begin(home.epoch, nowUs, desk.sequence + 1);
     desk.sequence += reader.count;
     home.decided += reader.count;
@@ -192,10 +190,4 @@ export class PackedFrames {
     const policy = this.#admission.policies.policies[policyIndex];
     return policy === undefined ? -1 : DIMENSIONS.indexOf(policy.dimension);
   }
-}
-
-/** Somebody has heard of a later owner: then it is not for us to decide. */
-function fromTheFuture(epoch: number, ours: number): ParlError {
-  const message = `the message knows epoch ${epoch} of its shard, this owner's is ${ours}; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "epoch", retryAfterMs: MOVED_RETRY_MS });
 }

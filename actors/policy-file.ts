@@ -54,15 +54,17 @@ export function watchPolicyFile(path: string, options: PolicyFileWatchOptions): 
     reloading = reloading.then(reload).catch(onError);
   };
   let quiet: NodeJS.Timeout | undefined;
-  const watcher = watch(dirname(path), (_event, name) => {
-    // A mounted Kubernetes ConfigMap changes by renaming its `..data` link.
-    if (name !== null && name !== basename(path) && !name.startsWith("..")) return;
+  const readWhenQuiet = (): void => {
     clearTimeout(quiet);
     quiet = setTimeout(enqueueReload, QUIET_MS);
+  };
+  const watcher = watch(dirname(path), (_event, name) => {
+    // A mounted Kubernetes ConfigMap changes by renaming its `..data` link.
+    if (name === null || name === basename(path) || name.startsWith("..")) readWhenQuiet();
   });
   watcher.on("error", onError);
-  // Whatever was saved between the caller's reading and this watch.
-  enqueueReload();
+  // Whatever was saved between the caller's reading and this watch; a save may be under way now.
+  readWhenQuiet();
 
   return {
     close(): void {

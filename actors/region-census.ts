@@ -3,26 +3,23 @@
  *
  *      parl.observe.region ─▶ any process ─▶ parl.members.observe ─▶ all of them ─▶ one answer
  *
- * Counters and gauges add up. A process that does not answer in time is missing from `members`, and the
- * shards nobody claimed are counted: a census says what it has not seen.
+ * Counters and gauges add up for people to read. A process that does not answer in time is missing from
+ * `members`, and the shards nobody claimed are counted: a census says what it has not seen. A sum is therefore
+ * no counter, since it falls whenever a process goes; whoever takes rates takes those of `members`.
  */
-import type { MemberObservation, OwnedShard } from "./observation.ts";
+import { countsOf, figuresOf, type BorrowingCounts, type BorrowingFigures } from "./borrowing-figures.ts";
+import { addTallies } from "./member-tallies.ts";
+import type { MemberObservation } from "./observation.ts";
 import type { TallyLine } from "./decision-tally.ts";
 import type { ErrorCode } from "../core/errors.ts";
 
-interface CensusMember {
-  readonly member: string;
-  readonly uptimeMs: number;
-  readonly keys: number;
-  readonly bytes: number;
-  readonly mailboxDepth: number;
-  readonly owned: readonly OwnedShard[];
-}
-
 export interface RegionObservation extends Omit<MemberObservation, "member" | "owned"> {
-  readonly members: readonly CensusMember[];
+  /** In the order of their names. */
+  readonly members: readonly MemberObservation[];
   /** Shards that nobody who answered decides. */
   readonly unowned: number;
+  /** Since the start of each process. */
+  readonly figures: BorrowingCounts & BorrowingFigures;
 }
 
 /** @param seen at least one answer, all of one region */
@@ -31,6 +28,9 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
   const total = (value: (one: MemberObservation) => number): number =>
     seen.reduce((sum, one) => sum + value(one), 0);
   const owned = new Set(seen.flatMap((one) => one.owned.map(({ shard }) => shard)));
+  const decisions = decisionsOf(seen);
+  const tallies = addTallies(seen.map((one) => one.tallies ?? {}));
+  const counts = countsOf({ decisions, tallies });
   return {
     region: first.region,
     shards: first.shards,
@@ -39,6 +39,8 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
     bytes: total((one) => one.bytes),
     evictedLive: total((one) => one.evictedLive),
     overflowed: total((one) => one.overflowed),
+    // They may be the same ones everywhere; a process of an older version does not say.
+    fullTenants: Math.max(...seen.map((one) => one.fullTenants ?? 0)),
     mailboxDepth: total((one) => one.mailboxDepth),
     overloaded: total((one) => one.overloaded),
     crashes: total((one) => one.crashes),
@@ -47,7 +49,7 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
     policies: [
       ...addedUp(seen.flatMap(({ policies }) => policies.map(({ name, keys }) => [name, keys]))),
     ].map(([name, keys]) => ({ name, keys })),
-    decisions: decisionsOf(seen),
+    decisions,
     errors: Object.fromEntries(
       addedUp(seen.flatMap(({ errors }) => Object.entries(errors) as [ErrorCode, number][])),
     ),
@@ -55,16 +57,9 @@ export function takeCensus(seen: readonly MemberObservation[]): RegionObservatio
       total((one) => one.stepLatencyCounts[bucket] ?? 0),
     ),
     stepLatencySumUs: total((one) => one.stepLatencySumUs),
-    members: seen
-      .map(({ member, uptimeMs, keys, bytes, mailboxDepth, owned: shards }) => ({
-        member,
-        uptimeMs,
-        keys,
-        bytes,
-        mailboxDepth,
-        owned: shards,
-      }))
-      .toSorted((a, b) => (a.member < b.member ? -1 : 1)),
+    tallies,
+    figures: { ...counts, ...figuresOf(counts) },
+    members: seen.toSorted((a, b) => (a.member < b.member ? -1 : 1)),
   };
 }
 

@@ -14,20 +14,15 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { ClusterSecret } from "../admission/admission.ts";
 import { horizonUs } from "../admission/durability.ts";
 import type { Clock } from "../core/clock.ts";
-import { ParlError } from "../core/errors.ts";
+import { parsedSecret } from "./cluster-secret.ts";
+import { HandoffTally } from "./handoff/handoff-tally.ts";
 import type { HandoffEnded } from "./handoff/transfer.ts";
+import { quiet, type Underway } from "./hush.ts";
 import type { JournalStore } from "./journal/journal-store.ts";
 import { ShardJournals, type JournalHost } from "./journal/shard-journals.ts";
 import type { LeaseStore } from "./placement/lease-store.ts";
 import { Placement, type PlacementOptions } from "./placement/placement.ts";
-import type {
-  BucketEntry,
-  Holder,
-  OpenHow,
-  PlacementEvent,
-  PlacementOutbox,
-} from "./placement/placement-event.ts";
-import { parseKey, parseMember, parseOwner, type OwnerHow } from "./placement/records.ts";
+import type { Holder, OpenHow, PlacementEvent, PlacementOutbox } from "./placement/placement-event.ts";
 import { ShardCourier } from "./shard-courier.ts";
 import type { ShardHost } from "./shard-host.ts";
 
@@ -61,6 +56,7 @@ export class RegionMember {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #ready = Promise.withResolvers<void>();
   readonly #left = Promise.withResolvers<void>();
+  readonly #handoffTally = new HandoffTally();
   readonly #queue: PlacementEvent[] = [];
   #isStepping = false;
   #host: ShardHost | undefined;
@@ -98,6 +94,12 @@ export class RegionMember {
     return [...this.#placement.members().values()].filter(({ state }) => state !== "dead").length;
   }
 
+  /** What was counted of its shards' lives. */
+  get tallies() {
+    const { writes, openings } = this.#journals;
+    return { writes, openings, handoffs: this.#handoffTally, badRecords: this.#placement.badRecords };
+  }
+
   /** Whether anything may be decided at this moment. */
   mayAnswer(): boolean {
     const { clock, systemUs } = this.#options;
@@ -113,6 +115,17 @@ export class RegionMember {
   /** Who this process is to the others, until it is declared dead. */
   get self(): Holder {
     return this.#placement.self;
+  }
+
+  /** What a change of servers must wait for; undefined while there is nothing. */
+  get underway(): Underway | undefined {
+    const handoffs = this.#courier?.handoffs;
+    return this.#host === undefined || handoffs === undefined ? undefined : { host: this.#host, handoffs };
+  }
+
+  /** Resolves when no answer of the lease store or the journal is awaited, or one is late. */
+  written(): Promise<void> {
+    return quiet(() => !this.#options.leases.isWriting && !this.#journals.isWriting);
   }
 
   /** Where a message that came by a shard's subscription belongs. */
@@ -143,7 +156,7 @@ export class RegionMember {
   }
 
   #observed(event: PlacementEvent): void {
-    if (event.kind === "entry") this.#tellCourier(event);
+    if (event.kind === "entry") this.#courier?.observed(event, this.#options.placement.shards);
     this.#step(event);
   }
 
@@ -292,7 +305,9 @@ export class RegionMember {
     });
   }
 
-  #handoffEnded({ role, outcome, shard, peer, epoch = 0 }: HandoffEnded): void {
+  #handoffEnded(ended: HandoffEnded): void {
+    const { role, outcome, shard, peer, epoch = 0 } = ended;
+    this.#handoffTally.count(ended);
     if (role === "taker") {
       const isAdopted = outcome === "adopted";
       const revision = isAdopted ? epoch : 0;
@@ -306,29 +321,6 @@ export class RegionMember {
       this.#step({ kind: "give-aborted", shard });
       // The bucket may have been lost meanwhile, and the shard with it.
       if (!this.#placement.isOpen(shard)) this.#drop(shard);
-    }
-  }
-
-  /** Transfers under way want to know who owns what, and who is gone. */
-  #tellCourier({ key, revision, value }: BucketEntry): void {
-    const handoffs = this.#courier?.handoffs;
-    const about = parseKey(key, this.#options.placement.shards);
-    if (handoffs === undefined || about === undefined || value === undefined) return;
-    const monotonicUs = this.#options.clock.monotonicUs();
-    try {
-      if (about.kind === "owner") {
-        const { member, incarnation, how } = parseOwner(value);
-        const owner = { id: member, incarnation, epoch: revision, how: ownedHow(how) };
-        handoffs.ownerSeen(about.shard, owner, monotonicUs);
-      } else if (about.kind === "member") {
-        const { incarnation, state } = parseMember(value);
-        if (state !== "dead") return;
-        handoffs.peerGone({ id: about.id, incarnation }, monotonicUs);
-        this.#host?.post({ kind: "member-dead", member: about.id, incarnation });
-      }
-    } catch (error) {
-      // Placement counts it.
-      if (!(error instanceof ParlError)) throw error;
     }
   }
 
@@ -377,13 +369,4 @@ export class RegionMember {
       say,
     };
   }
-}
-
-/** To a transfer it matters only whether the record was written by one. */
-function ownedHow(how: OwnerHow): "handed-over" | "recovered" {
-  return how === "handed-over" ? how : "recovered";
-}
-
-function parsedSecret(hex: string): ClusterSecret {
-  return { high: Number.parseInt(hex.slice(0, 8), 16), low: Number.parseInt(hex.slice(8), 16) };
 }

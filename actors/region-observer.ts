@@ -40,6 +40,10 @@ export class RegionObserver {
     const expected = this.#membersExpected();
     const roll = { subject: CENSUS_SUBJECT, expected, patienceMs: PATIENCE_MS };
     const seen = await callRoll<MemberObservation>(this.#connection, roll).catch(() => []);
-    if (seen.length > 0) question.respond(encodeJson(takeCensus(seen)));
+    try {
+      if (seen.length > 0) question.respond(encodeJson(takeCensus(seen)));
+    } catch {
+      // Leaving, or more than one message carries: the asker hears nothing.
+    }
   }
 }

@@ -115,10 +115,12 @@ async function forget(
     const options = { timeout: HOME_PATIENCE_MS };
     body = (await connection.request(forgetSubject(shard, tenant, key), question, options)).json();
   } catch (cause) {
-    const message = hasNobodyHeard(cause)
-      ? `no process decides shard ${shard} now; ask again`
-      : `the owner of shard ${shard} did not answer within ${HOME_PATIENCE_MS} ms and may have done it; look with parl observe key, or ask again`;
-    throw new ParlError("PARL_UNAVAILABLE", message, { field: "shard", cause });
+    if (hasNobodyHeard(cause)) {
+      const message = `no process decides shard ${shard} now; ask again`;
+      throw new ParlError("PARL_UNAVAILABLE", message, { field: "shard", cause });
+    }
+    const message = `the owner of shard ${shard} did not answer within ${HOME_PATIENCE_MS} ms and may have done it; look with parl observe key, or ask again`;
+    throw new ParlError("PARL_DEADLINE_EXCEEDED", message, { field: "shard", cause });
   }
   const error = errorFrom(body);
   if (error !== undefined) throw error;

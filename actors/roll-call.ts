@@ -3,6 +3,7 @@
  * not for one that is slow to death: who is missing is missing in the answers too.
  */
 import { NoRespondersError, RequestError, type NatsConnection } from "@nats-io/transport-node";
+import { errorFrom } from "../core/wire-json.ts";
 
 export interface RollCall {
   readonly subject: string;
@@ -11,13 +12,14 @@ export interface RollCall {
   readonly patienceMs: number;
 }
 
-/** @returns the answers in order of arrival, none when nobody is there */
+/** @returns the answers in order of arrival, none when nobody is there; a refusal is none */
 export async function callRoll<T>(connection: NatsConnection, call: RollCall): Promise<T[]> {
   const answers: T[] = [];
   try {
     const options = { strategy: "count", maxMessages: call.expected, maxWait: call.patienceMs } as const;
     for await (const answer of await connection.requestMany(call.subject, "", options)) {
-      answers.push(answer.json<T>());
+      const said = answer.json<T>();
+      if (errorFrom(said) === undefined) answers.push(said);
     }
   } catch (error) {
     if (!hasNobodyHeard(error)) throw error;

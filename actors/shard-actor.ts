@@ -32,18 +32,20 @@ import { DecisionDesk, type Asking, type OpenShard } from "./decision-desk.ts";
 import { DecisionTally } from "./decision-tally.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 import { HeldAnswers } from "./held-answers.ts";
-import { resetKey } from "./key-reset.ts";
+import { RESET_PATIENCE, resetKey, type ForgetRequest } from "./key-reset.ts";
 import { jsonAnswer } from "./json-answer.ts";
+import { reportLimited } from "./limited-call.ts";
 import { LoanDesk } from "./loan-desk.ts";
+import type { ActorTallies } from "./member-tallies.ts";
 import { observeKey, observeMember, observePolicy, observeShard, type MemberFacts } from "./observation.ts";
 import { OwnedShards } from "./owned-shards.ts";
 import { PackedFrames } from "./packed-frames.ts";
 import type { Inquiry, KeyRequest, Message, PackedFrame, ShardEvent, LoanMessage } from "./shard-event.ts";
-import { loanSubject, hopSubject, packSubject, shardStateSubject } from "./subjects.ts";
+import { hasMoved } from "./shard-moved.ts";
+import { loanSubject, hopSubject, misdirected, packSubject, shardStateSubject } from "./subjects.ts";
 
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
 const EMPTY = new Uint8Array(0);
+const EMPTY_OBJECT = encodeJson({});
 /** How a held grant is addressed; no subject has a space. */
 const GRANT_TO = "grant ";
 /** Shards swept per tick; with ticks of 10 ms every shard is visited each 160 ms. */
@@ -158,6 +160,11 @@ export class ShardActor implements Actor<ShardEvent> {
     return this.#held.countOf(shard) + this.#waiting.countOf(shard);
   }
 
+  /** The same for all shards together. */
+  get owed(): number {
+    return this.#held.length + this.#waiting.size;
+  }
+
   lane(event: ShardEvent): string {
     return "tenant" in event ? event.tenant : "";
   }
@@ -184,7 +191,7 @@ export class ShardActor implements Actor<ShardEvent> {
     const { holds } = this.#desk.admission;
     if (replyTo !== "") {
       if (holds.length === 0) outbox.reply(replyTo, answer);
-      else this.#held.add(shard, replyTo, answer, [...holds], nowUs);
+      else this.#held.add({ shard, replyTo, payload: answer, holds: [...holds] }, nowUs);
     }
     holds.length = 0;
   }
@@ -206,8 +213,12 @@ export class ShardActor implements Actor<ShardEvent> {
     const grant = this.#loans.lend(via, payload, moment);
     if (grant === undefined) return;
     const { holds } = this.#desk.admission;
-    if (holds.length === 0) outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
-    else this.#held.add(via, `${GRANT_TO}${grant.member}`, grant.payload, [...holds], nowUs);
+    if (holds.length === 0) {
+      outbox.send(loanSubject(grant.member, "grant"), grant.payload, "");
+      return;
+    }
+    const replyTo = `${GRANT_TO}${grant.member}`;
+    this.#held.add({ shard: via, replyTo, payload: grant.payload, holds: [...holds] }, nowUs);
   }
 
   #releaseHeld(nowUs: Micros, outbox: Outbox): void {
@@ -233,7 +244,7 @@ export class ShardActor implements Actor<ShardEvent> {
       case "inquiry":
         return this.#inquiry(event, nowUs, outbox);
       case "forget":
-        return encodeJson(resetKey(event, this.#desk.admission, nowUs));
+        return this.#reset(event, nowUs);
       case "borrow":
         this.#lend(event, nowUs, outbox);
         return undefined;
@@ -245,6 +256,16 @@ export class ShardActor implements Actor<ShardEvent> {
       case "misdirected":
         throw misdirected(event.subject);
     }
+  }
+
+  /** Resets a key; told at once where no crash can undo it, else when the journal knows. */
+  #reset(event: ForgetRequest, nowUs: Micros): Uint8Array | undefined {
+    const { via: shard, replyTo } = event;
+    const { admission } = this.#desk;
+    const payload = encodeJson(resetKey(event, admission, nowUs));
+    if (admission.holds.length === 0 || replyTo === "") return payload;
+    this.#held.add({ shard, replyTo, payload, holds: [...admission.holds], patience: RESET_PATIENCE }, nowUs);
+    return undefined;
   }
 
   #error(error: ParlError): Uint8Array {
@@ -275,12 +296,13 @@ export class ShardActor implements Actor<ShardEvent> {
     const { member } = this.#options.self;
     const { admission } = this.#desk;
     switch (event.what) {
-      case "member":
-        return encodeJson(
-          observeMember({ region, member, shards }, admission, this.#desk.tally, this.owned.open, facts()),
-        );
+      case "member": {
+        const told = { facts: facts(), tallies: this.#tallies() };
+        const about = { region, member, shards };
+        return encodeJson(observeMember(about, admission, this.#desk.tally, this.owned.open, told));
+      }
       case "limited":
-        return encodeJson(this.#desk.limited.report(nowUs));
+        return encodeJson(reportLimited(admission, this.#desk.limited, nowUs));
       case "policy":
         return encodeJson(observePolicy(region, admission, event.name));
       case "shard": {
@@ -295,16 +317,35 @@ export class ShardActor implements Actor<ShardEvent> {
     }
   }
 
+  #tallies(): ActorTallies {
+    const { book, balances } = this.#lending;
+    const { tally } = this.#desk;
+    return {
+      checks: { late: tally.late, waiting: this.#waiting.size },
+      denials: tally.denials(),
+      waits: this.#waiting.tally,
+      lent: book.tally,
+      borrowed: balances.tally,
+      held: {
+        now: this.#held.length,
+        total: this.#held.heldTotal,
+        expired: this.#held.expiredTotal,
+      },
+    };
+  }
+
   #keyRequest(event: KeyRequest, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
     const { tenant } = event;
     if (!isIdToken(tenant)) throw invalidToken("tenant", tenant);
     if (!isIdToken(event.key)) throw invalidToken("key", event.key);
-    const request = parseJsonRequest(event.payload, event.key);
+    // Looking needs no words.
+    const isLook = event.verb === "observe" && event.payload.length === 0;
+    const request = parseJsonRequest(isLook ? EMPTY_OBJECT : event.payload, event.key);
     const { admission } = this.#desk;
     admission.describe(tenant, request.user, request.key);
     const home = this.owned.open[admission.home];
     if (home === undefined) {
-      if (event.isForwarded) throw notOwner(admission.home);
+      if (event.isForwarded) throw hasMoved(admission.home);
       const subject = hopSubject(admission.home, event.verb, tenant, event.key);
       outbox.send(subject, event.payload, event.replyTo);
       return undefined;
@@ -320,7 +361,9 @@ export class ShardActor implements Actor<ShardEvent> {
     const shard = admission.home;
     const later = (given: Answer | ParlError): void => {
       const words =
-        given instanceof ParlError ? this.#error(given) : jsonAnswer(this.#options.region, asking, given);
+        given instanceof ParlError
+          ? encodeJson(errorBody(given))
+          : jsonAnswer(this.#options.region, asking, given);
       this.#reply(shard, event.replyTo, words, this.#nowUs, outbox);
     };
     this.#waiting.wait({ asking, shard, answer: later }, admission.keysLooked(), nowUs);
@@ -345,16 +388,4 @@ function shardNumber(text: string, shards: number): number {
   const shard = Number(text);
   if (Number.isInteger(shard) && shard >= 0 && shard < shards) return shard;
   throw invalidArgument("shard", `a whole number from 0 to ${shards - 1}`, text);
-}
-
-function notOwner(shard: number): ParlError {
-  const message = `shard ${shard} has just moved to another process; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
-}
-
-function misdirected(subject: string): ParlError {
-  const message = `no such subject: ${subject}; ask on parl.check.<tenant>.<key>, parl.report.<tenant>.<key> or parl.observe.<what>`;
-  return new ParlError("PARL_INVALID_ARGUMENT", message, {
-    field: subject.startsWith("parl.check.") ? "key" : "subject",
-  });
 }

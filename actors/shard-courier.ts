@@ -5,6 +5,7 @@
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
 import { StatePageReader } from "../algorithms/state-page.ts";
 import type { Clock } from "../core/clock.ts";
+import { ParlError } from "../core/errors.ts";
 import { micros } from "../core/units.ts";
 import { encodeJson, errorBody } from "../core/wire-json.ts";
 import { Handoffs } from "./handoff/handoffs.ts";
@@ -12,7 +13,8 @@ import type { Member } from "./handoff/member.ts";
 import type { HandoffEnded, HandoffOutbox, StagedShard } from "./handoff/transfer.ts";
 import { natsOutbox } from "./nats-host.ts";
 import type { LeaseStore } from "./placement/lease-store.ts";
-import { encodeRecord, ownerKey } from "./placement/records.ts";
+import type { BucketEntry } from "./placement/placement-event.ts";
+import { encodeRecord, ownerKey, parseKey, parseMember, parseOwner } from "./placement/records.ts";
 import type { ShardHost } from "./shard-host.ts";
 import { travellingKeys } from "./travelling-keys.ts";
 
@@ -59,6 +61,30 @@ export class ShardCourier {
 
   close(): void {
     this.#subscription.unsubscribe();
+  }
+
+  /** Transfers under way want to know who owns what, and who is gone; so does whoever lends to them. */
+  observed({ key, revision, value }: BucketEntry, shards: number): void {
+    const about = parseKey(key, shards);
+    if (about === undefined || value === undefined) return;
+    const { clock, host } = this.#options;
+    try {
+      if (about.kind === "owner") {
+        const { member, incarnation, how } = parseOwner(value);
+        // It matters only whether the record was written by a transfer.
+        const written = how === "handed-over" ? how : "recovered";
+        const owner = { id: member, incarnation, epoch: revision, how: written } as const;
+        this.handoffs.ownerSeen(about.shard, owner, clock.monotonicUs());
+      } else if (about.kind === "member") {
+        const { incarnation, state } = parseMember(value);
+        if (state !== "dead") return;
+        this.handoffs.peerGone({ id: about.id, incarnation }, clock.monotonicUs());
+        host.post({ kind: "member-dead", member: about.id, incarnation });
+      }
+    } catch (error) {
+      // Placement counts it.
+      if (!(error instanceof ParlError)) throw error;
+    }
   }
 
   #travelling(shard: number) {

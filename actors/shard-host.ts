@@ -48,12 +48,17 @@ export interface ShardHostOptions {
 
 export class ShardHost {
   readonly runtime: ActorRuntime<ShardEvent>;
-  /** Messages dropped because the lease was over. */
+  /** Messages dropped because the lease was over, undecided; and answers that were not sent any more. */
   fenced = 0;
+  fencedAnswers = 0;
 
   readonly #options: ShardHostOptions;
+  /** Shards to be subscribed to, and those that are. */
+  readonly #wanted = new Set<number>();
   readonly #subscriptions = new Map<number, Subscription>();
   readonly #shared: Subscription[] = [];
+  /** Nothing is to come in: for a while, or for good. */
+  #isAway: "no" | "left" | "cut" = "no";
   #actor: ShardActor | undefined;
   /** Messages accepted and not yet decided. */
   readonly #accepted = new Set<Message>();
@@ -106,7 +111,8 @@ export class ShardHost {
   }
 
   subscribe(shard: number): void {
-    if (this.#subscriptions.has(shard)) return;
+    this.#wanted.add(shard);
+    if (this.#isAway !== "no" || this.#subscriptions.has(shard)) return;
     const subscription = this.#options.connection.subscribe(shardSubject(shard), {
       callback: (error, message) => {
         if (error === null) this.#arrived(shard, message);
@@ -116,6 +122,7 @@ export class ShardHost {
   }
 
   unsubscribe(shard: number): void {
+    this.#wanted.delete(shard);
     this.#subscriptions.get(shard)?.unsubscribe();
     this.#subscriptions.delete(shard);
   }
@@ -154,16 +161,31 @@ export class ShardHost {
     }
   }
 
-  /** Nothing new comes in from here on. */
+  /** Whether all that was accepted is answered, for every shard. */
+  get isQuiet(): boolean {
+    return this.#accepted.size === 0 && this.actor.owed === 0;
+  }
+
+  /** Nothing new comes in from here on, once what is on its way has come; until `resume`. */
   leave(): Promise<unknown> {
+    this.#isAway = "left";
     const all = [...this.#subscriptions.values(), ...this.#shared];
     this.#subscriptions.clear();
     this.#shared.length = 0;
     return Promise.all(all.map((subscription) => subscription.drain()));
   }
 
-  /** Like `leave`, at once: what is under way is lost. */
+  /** Ends `leave`. */
+  resume(): void {
+    if (this.#isAway !== "left") return;
+    this.#isAway = "no";
+    this.start();
+    for (const shard of this.#wanted) this.subscribe(shard);
+  }
+
+  /** Like `leave`, at once and for good: what is under way is lost. */
   cut(): void {
+    this.#isAway = "cut";
     for (const subscription of [...this.#subscriptions.values(), ...this.#shared]) subscription.unsubscribe();
     this.#subscriptions.clear();
     this.#shared.length = 0;
@@ -185,8 +207,13 @@ export class ShardHost {
   #gatedOutbox(outbox: Outbox): Outbox {
     const { mayAnswer } = this.#options;
     return {
-      reply: (to, payload) => mayAnswer() && outbox.reply(to, payload),
-      send: (subject, payload, replyTo) => mayAnswer() && outbox.send(subject, payload, replyTo),
+      reply: (to, payload) => {
+        if (mayAnswer()) outbox.reply(to, payload);
+        else this.fencedAnswers += 1;
+      },
+      send: (subject, payload, replyTo) => {
+        if (mayAnswer()) outbox.send(subject, payload, replyTo);
+      },
     };
   }
 

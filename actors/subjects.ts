@@ -14,6 +14,7 @@
  *      parl.shard.<p>.state                         parl.observe.shard.<p>, passed on
  *      parl.members.observe                         every process of the region, about itself
  */
+import { ParlError } from "../core/errors.ts";
 import { KEY_VERBS, type Arrival, type KeyVerb, type Message } from "./shard-event.ts";
 
 /** Everything any process of a region listens to, besides its shards. */
@@ -124,4 +125,12 @@ function atLarge(tokens: readonly string[], payload: Uint8Array, arrival: Arriva
 
 function isKeyVerb(verb: string): verb is KeyVerb {
   return (KEY_VERBS as readonly string[]).includes(verb);
+}
+
+/** What whoever wrote to a subject of no form is told. */
+export function misdirected(subject: string): ParlError {
+  const message = `no such subject: ${subject}; ask on parl.check.<tenant>.<key>, parl.report.<tenant>.<key> or parl.observe.<what>`;
+  return new ParlError("PARL_INVALID_ARGUMENT", message, {
+    field: subject.startsWith("parl.check.") ? "key" : "subject",
+  });
 }

@@ -9,13 +9,11 @@
 import type { Answer } from "../admission/answered-ids.ts";
 import type { Lending } from "../admission/lending.ts";
 import type { LoanKey } from "../admission/loan.ts";
-import { WaitingChecks, type WaitEnd } from "../admission/waiting-checks.ts";
+import { WaitingChecks, type Waited, type WaitEnd } from "../admission/waiting-checks.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Asking, DecisionDesk, OpenShard } from "./decision-desk.ts";
-
-/** After so long a shard that was moving has arrived. */
-const MOVED_RETRY_MS = 100;
+import { hasMoved } from "./shard-moved.ts";
 
 export interface LookedKeys {
   readonly locals: readonly LoanKey[];
@@ -26,18 +24,31 @@ export interface WaitingRequest {
   readonly asking: Asking;
   /** Its home. */
   readonly shard: number;
-  /** To be called once. Whatever the journal must know first stands in the admission's `holds`. */
+  /** To be called once; errors are counted by then. What the journal must know first stands in `holds`. */
   readonly answer: (answer: Answer | ParlError) => void;
 }
 
+/** What made a check be decided that had to wait, or could not be made to. */
+type Cause = WaitEnd | Exclude<Waited, "waiting"> | "settled";
+
 export class WaitingRequests {
   /**
-   * Checks that had to wait; those decided although a home kept silent; and of these the ones that were not
-   * made to wait for it, because it had kept silent before.
+   * Checks that had to wait, by how that ended: their homes answered and the check was allowed or denied; a home
+   * kept silent and it was allowed or denied by `onFailure`; it was so at once, spared a wait for a home that had
+   * kept silent before; too many waited already, so that it was decided without; policies changed meanwhile, and
+   * it was decided from what was there; its shard moved.
    */
-  waitedTotal = 0;
-  silentTotal = 0;
-  unwaitedTotal = 0;
+  readonly tally = {
+    allowed: 0,
+    denied: 0,
+    silentAllowed: 0,
+    silentDenied: 0,
+    sparedAllowed: 0,
+    sparedDenied: 0,
+    crowded: 0,
+    settled: 0,
+    moved: 0,
+  };
 
   readonly #desk: DecisionDesk;
   readonly #openOf: (shard: number) => OpenShard | undefined;
@@ -69,12 +80,7 @@ export class WaitingRequests {
     const { shard, asking } = request;
     const check = { ticket: request, shard, cost: asking.request.cost, locals, remotes };
     const waited = this.#checks.wait(check, nowUs);
-    if (waited === "waiting") this.waitedTotal += 1;
-    else if (waited === "crowded") this.#decide(request, "answered");
-    else {
-      this.unwaitedTotal += 1;
-      this.#decide(request, "deadline");
-    }
+    if (waited !== "waiting") this.#decide(request, waited);
   }
 
   /** Decides those whose turn has come. */
@@ -86,32 +92,39 @@ export class WaitingRequests {
   /** Decides all that wait, or those of one shard, from what is there. */
   settle(nowUs: Micros, shard?: number): void {
     this.#nowUs = nowUs;
-    for (const request of this.#checks.drain(shard)) this.#decide(request, "answered");
+    for (const request of this.#checks.drain(shard)) this.#decide(request, "settled");
   }
 
-  #decide({ asking, shard, answer }: WaitingRequest, end: WaitEnd): void {
+  #decide({ asking, shard, answer }: WaitingRequest, cause: Cause): void {
     const { tenant, request } = asking;
-    const { admission } = this.#desk;
+    const { admission, tally } = this.#desk;
     const home = this.#openOf(shard);
     if (home === undefined) {
-      answer(hasMoved(shard));
+      this.tally.moved += 1;
+      const error = hasMoved(shard);
+      tally.error(error.code);
+      answer(error);
       return;
     }
     admission.describe(tenant, request.user, request.key);
-    const isSilent = end === "deadline";
-    if (isSilent) this.silentTotal += 1;
+    const isSilent = cause === "deadline" || cause === "silent";
     const isOpen = isSilent && admission.policies.failureMode(tenant) !== "deny";
     try {
-      answer(this.#desk.decideOnce(home, asking, this.#nowUs, isOpen ? "allow" : "deny") as Answer);
+      const decided = this.#desk.decideOnce(home, asking, this.#nowUs, isOpen ? "allow" : "deny") as Answer;
+      this.#count(cause, decided.verdict.outcome === "allowed");
+      answer(decided);
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
-      this.#desk.tally.error(error.code);
+      tally.error(error.code);
       answer(error);
     }
   }
-}
 
-function hasMoved(shard: number): ParlError {
-  const message = `shard ${shard} moved to another process while the check waited; ask again`;
-  return new ParlError("PARL_NOT_OWNER", message, { field: "shard", retryAfterMs: MOVED_RETRY_MS });
+  #count(cause: Cause, isAllowed: boolean): void {
+    const { tally } = this;
+    if (cause === "answered") tally[isAllowed ? "allowed" : "denied"] += 1;
+    else if (cause === "deadline") tally[isAllowed ? "silentAllowed" : "silentDenied"] += 1;
+    else if (cause === "silent") tally[isAllowed ? "sparedAllowed" : "sparedDenied"] += 1;
+    else tally[cause] += 1;
+  }
 }

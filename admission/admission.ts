@@ -14,6 +14,7 @@
  * A check is described by registers (`describe…`, then `evaluate`), so that a packed frame is decided
  * straight from its bytes. Nothing is allocated per decision.
  */
+import { markedLow } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { Verdict } from "../core/decision.ts";
 import { fnv1aBytes, fnv1aString } from "../core/fnv1a.ts";
@@ -23,15 +24,14 @@ import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import type { JournalHold } from "./journalled-keys.ts";
 import type { Balance } from "./balance.ts";
 import type { Standing } from "./balances.ts";
+import { DenialDoubt, ELSEWHERE, FIRM, LENT, UNHEARD } from "./denial-doubt.ts";
 import { judgeBeside, unitsBeside } from "./held-units.ts";
 import type { Lending } from "./lending.ts";
 import type { LoanKey } from "./loan.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { ShardTable } from "./shard-table.ts";
-import { GLOBAL, KEY, ORG, TenantView, USER } from "./tenant-view.ts";
-
-/** Tenants remembered; beyond that the cache starts over, so that inventing tenants costs us no memory. */
-const TENANT_VIEWS_MAX = 4_096;
+import { GLOBAL, KEY, ORG, USER, type TenantView } from "./tenant-view.ts";
+import { TenantViews } from "./tenant-views.ts";
 
 export interface ClusterSecret {
   readonly high: number;
@@ -49,22 +49,25 @@ export interface AdmissionOptions {
 /** What to do about rights that are neither here nor known to be refused: ask and wait, or decide without them. */
 export type WhenMissing = "wait" | "deny" | "allow";
 
+/** @param isShared whether the key has to do with an overflow bucket */
+export type VerdictVisitor = (policyIndex: number, verdict: Verdict, isShared: boolean) => void;
+
 export class Admission {
   readonly shards: number;
   readonly table: ShardTable;
+  /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
+  lending: Lending | undefined;
   /** The combined answer of the last evaluate. */
   readonly verdict = new Verdict();
   /** Index of the tightest policy in the set, −1 when none applied. */
   tightest = -1;
   /** Home shard of the check described, by its finest dimension. */
   home = 0;
+  readonly tenants: TenantViews;
   /** Charges that the journal must know before their answers go out; emptied by whoever answers. */
   readonly holds: JournalHold[] = [];
 
   #policies: PolicySet;
-  #lending: Lending | undefined;
-  readonly #hash: IdentityHash;
-  readonly #views = new Map<string, TenantView>();
 
   // The check described: identity and home by dimension; an absent dimension has home −1.
   readonly #high = new Int32Array(4);
@@ -72,29 +75,32 @@ export class Admission {
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
-  // What the last evaluate looked at, in order, for the commit: place in the view, units left there, units held
-  // that the journal need not know, the limiter at home here, or what is borrowed from a home elsewhere
-  // (undefined: nothing yet).
+  // What the last evaluate looked at, in order, for the commit: place in the view, units that its journal
+  // must take for left, the limiter at home here, or what is borrowed from a home elsewhere (undefined: nothing).
   readonly #lookedPlace: number[] = [];
   readonly #lookedLeft: number[] = [];
-  readonly #lookedBeside: number[] = [];
   readonly #looked: (KeyedLimiter | undefined)[] = [];
   readonly #lookedBalance: (Balance | undefined)[] = [];
   #lookedCount = 0;
   /** Homes that must be asked before the check can be decided. */
   #missing = 0;
   readonly #one = new Verdict();
-  /** Of the last look. */
+  /** Of the last look; and, if it refuses, how doubtful that is. */
   #standing: Standing = "covered";
+  #doubt = FIRM;
+  /** Units that counted as charged and that the journal need not know. */
+  #beside = 0;
+  readonly #denial = new DenialDoubt();
   /** Least left under any policy looked at, were the check refused. */
   #least = Infinity;
 
   constructor(options: AdmissionOptions) {
     this.shards = options.shards;
     this.#policies = options.policies;
-    this.#hash = new IdentityHash(options.secret.high, options.secret.low);
     this.table = new ShardTable(options.shards, options.policies, options.budget);
-    this.#view = this.#viewOf("");
+    const hash = new IdentityHash(options.secret.high, options.secret.low);
+    this.tenants = new TenantViews(options.policies, { ...options, hash, census: this.table.census });
+    this.#view = this.tenants.of("");
   }
 
   /** One that decides everything: every shard is open. */
@@ -109,23 +115,18 @@ export class Admission {
     return this.#policies;
   }
 
-  /** Rights of keys at home elsewhere. Undefined in a process that decides everything by itself. */
-  get lending(): Lending | undefined {
-    return this.#lending;
-  }
-
-  set lending(lending: Lending) {
-    this.#lending = lending;
-    this.table.reservations = lending.book;
+  /** If the last evaluate denies: place in DENIAL_DOUBTS (denial-doubt.ts). */
+  get doubt(): number {
+    return this.#denial.doubt;
   }
 
   /** Puts other policies in force; no check may be waiting. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
     this.table.adopt(policies);
-    this.#lending?.adopt(policies);
-    this.#views.clear();
-    this.#view = this.#viewOf("");
+    this.lending?.adopt(policies);
+    this.tenants.adopt(policies);
+    this.#view = this.tenants.of("");
   }
 
   /** Describes the check to be decided by its tokens; an absent user or key is "". */
@@ -177,20 +178,16 @@ export class Admission {
     this.tightest = -1;
     this.#lookedCount = 0;
     this.#missing = 0;
-    verdict.outcome = "allowed";
-    verdict.limit = 0;
-    verdict.remaining = 0;
-    verdict.retryAfterUs = 0;
-    verdict.resetAfterUs = 0;
-    verdict.delayUs = 0;
+    verdict.clear();
     this.#least = Infinity;
+    this.#denial.start();
     for (let i = 0; i < view.policyIndices.length; i += 1) {
       if (!this.#look(i, cost, nowUs)) continue;
-      const standing = this.#standing;
-      if (standing === "missing") this.#missing += 1;
+      if (this.#standing === "missing") this.#missing += 1;
       this.#lookedCount += 1;
-      if (standing !== "missing" || whenMissing === "deny") {
+      if (this.#standing !== "missing" || whenMissing === "deny") {
         this.#combine(view.policyIndices[i] as number, cost);
+        if (this.#one.outcome !== "allowed") this.#denial.refused(this.#doubt);
       }
     }
     if (verdict.outcome === "allowed") return;
@@ -211,29 +208,37 @@ export class Admission {
   }
 
   /** Visits what each matching policy says of the check described; charges nothing. */
-  inspect(cost: number, nowUs: Micros, visit: (policyIndex: number, verdict: Verdict) => void): void {
+  inspect(cost: number, nowUs: Micros, visit: VerdictVisitor): void {
     const view = this.#view;
     for (const [i, index] of view.policyIndices.entries()) {
-      if (this.#look(i, cost, nowUs)) visit(index, this.#one);
+      if (!this.#look(i, cost, nowUs)) continue;
+      const dimension = view.dimensions[i] as number;
+      const limiter = this.#looked[this.#lookedCount];
+      visit(index, this.#one, limiter?.isAbout(this.highOf(dimension), this.lowOf(dimension)) === false);
     }
   }
 
   /** The keys of the check last evaluated, by where their homes are: for one that is to wait. */
   keysLooked(): { locals: LoanKey[]; remotes: LoanKey[] } {
-    const places = Array.from({ length: this.#lookedCount }, (_, i) => i);
-    const [locals, remotes] = [true, false].map((isHere) =>
-      places.filter((i) => (this.#looked[i] !== undefined) === isHere).map((i) => this.#keyLooked(i)),
-    ) as [LoanKey[], LoanKey[]];
-    return { locals, remotes };
+    const keys = { locals: [] as LoanKey[], remotes: [] as LoanKey[] };
+    for (let i = 0; i < this.#lookedCount; i += 1) {
+      (this.#looked[i] === undefined ? keys.remotes : keys.locals).push(this.#keyLooked(i));
+    }
+    return keys;
   }
 
-  /** Forgets the key of the check described under one policy, if its home is open here. @returns whether it is */
+  /**
+   * Forgets the key of the check described under one policy, if its home is open here; the journal must know
+   * before that is told to anybody (`holds`).
+   *
+   * @returns whether its home is open here
+   */
   forget(index: number, nowUs: Micros): boolean {
-    const i = this.#view.policyIndices.indexOf(index);
-    const limiter = i >= 0 && this.#look(i, 0, nowUs) ? this.#looked[this.#lookedCount] : undefined;
-    if (limiter === undefined) return false;
-    const dimension = this.#view.dimensions[i] as number;
-    limiter.forget(this.#high[dimension] as number, this.#low[dimension] as number);
+    const dimension = this.#view.dimensions[this.#view.policyIndices.indexOf(index)] ?? -1;
+    const home = this.#homes[dimension] ?? -1;
+    if (home < 0 || !this.table.isOpen(home)) return false;
+    const hold = this.table.forget(home, index, this.highOf(dimension), this.lowOf(dimension), nowUs);
+    if (hold !== undefined) this.holds.push(hold);
     return true;
   }
 
@@ -260,25 +265,27 @@ export class Admission {
     const place = this.#lookedCount;
     const keys = this.table.decided(home, nowUs);
     this.#standing = "covered";
+    this.#doubt = FIRM;
+    this.#beside = 0;
     this.#lookedPlace[place] = i;
     this.#looked[place] = undefined;
     this.#lookedBalance[place] = undefined;
-    this.#lookedBeside[place] = 0;
     if (keys !== undefined) {
       const limiter = keys.limiter(index);
-      const held = this.#lending === undefined ? 0 : this.#lending.heldOf(index, high, low);
+      limiter.quota = this.#view.quota;
+      const held = this.lending === undefined ? 0 : this.lending.heldOf(index, high, low);
       if (held === 0) limiter.evaluate(high, low, cost, nowUs, this.#one);
       else this.#evaluateBeside(held, limiter, i, cost, nowUs);
       this.#looked[place] = limiter;
-    } else if (this.#lending !== undefined) {
-      const { balances } = this.#lending;
+    } else if (this.lending !== undefined) {
+      const { balances } = this.lending;
       const balance = balances.find(index, high, low);
       this.#standing = balances.look(balance, index, cost, nowUs, this.#one);
       this.#lookedBalance[place] = balance;
-    } else {
-      return false;
-    }
-    this.#lookedLeft[place] = this.#one.remaining;
+      if (this.#standing === "missing") this.#doubt = UNHEARD;
+      else if (balance?.isDenialDoubtful === true) this.#doubt = ELSEWHERE;
+    } else return false;
+    this.#lookedLeft[place] = this.#one.remaining + this.#beside;
     return true;
   }
 
@@ -287,12 +294,18 @@ export class Admission {
     const dimension = this.#view.dimensions[i] as number;
     const { capacity } = limiter.algorithm;
     const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
-    limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#one);
+    const asked = unitsBeside(held, cost, capacity);
+    limiter.evaluate(high, low, asked, nowUs, this.#one);
+    const uncharged = this.#one.remaining + (this.#one.outcome === "allowed" ? asked : 0);
     judgeBeside(held, cost, capacity, this.#one);
-    const reserved = this.#lending?.book.reservedOf(this.#view.policyIndices[i] as number, high, low) ?? 0;
-    this.#lookedBeside[this.#lookedCount] = held - reserved;
+    const lending = this.lending as Lending;
+    const index = this.#view.policyIndices[i] as number;
+    // A peek that finds nothing left cannot tell by how much.
+    const isUnknown = cost === 0 && this.#one.remaining === 0;
+    this.#beside = isUnknown ? -Infinity : lending.unreservedOf(held, limiter, index, high, low);
     if (this.#one.outcome !== "denied") return;
-    this.#lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
+    if (uncharged >= cost) this.#doubt = LENT;
+    lending.book.wantRecall(index, high, low);
   }
 
   /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */
@@ -308,15 +321,14 @@ export class Admission {
     const journal = this.table.journal(this.#homes[dimension] as number);
     const heavyKeys = journal?.heavyKeys(this.#view.policyIndices[place] as number);
     if (heavyKeys === undefined) return;
-    const left = (this.#lookedLeft[i] as number) + (this.#lookedBeside[i] as number);
-    const used = limiter.algorithm.capacity - left - limiter.usedByUnseen();
-    const [high, low] = [this.#high[dimension] as number, this.#low[dimension] as number];
-    const position = heavyKeys.charged(high, low, cost, used, nowUs);
+    const used = limiter.algorithm.capacity - (this.#lookedLeft[i] as number) - limiter.usedByUnseen();
+    // What was charged may be a bucket that the key shares.
+    const position = heavyKeys.charged(limiter.high, limiter.low, cost, used, nowUs);
     if (position > 0) this.holds.push({ heavyKeys, position });
   }
 
   #chargeElsewhere(i: number, cost: number, nowUs: Micros, isOwed: boolean): void {
-    const { balances } = this.#lending as Lending;
+    const { balances } = this.lending as Lending;
     const key = this.#keyLooked(i);
     const balance = this.#lookedBalance[i] ?? balances.open(key, nowUs);
     if (balance === undefined) return;
@@ -336,6 +348,7 @@ export class Admission {
       policyIndex: this.#view.policyIndices[place] as number,
       high: this.#high[dimension] as number,
       low: this.#low[dimension] as number,
+      quota: this.#view.quota,
     };
   }
 
@@ -360,7 +373,7 @@ export class Admission {
   }
 
   #startCheck(tenant: string): TenantView {
-    const view = tenant === this.#view.tenant ? this.#view : this.#viewOf(tenant);
+    const view = tenant === this.#view.tenant ? this.#view : this.tenants.of(tenant);
     this.#view = view;
     this.#homes[USER] = -1;
     this.#homes[KEY] = -1;
@@ -375,7 +388,7 @@ export class Admission {
 
   #place(dimension: number, identity: IdentityHash, placement: number): void {
     this.#high[dimension] = identity.high;
-    this.#low[dimension] = identity.low;
+    this.#low[dimension] = markedLow(identity.high, identity.low, this.#view.quota.tenant);
     this.#homes[dimension] = placement % this.shards;
   }
 
@@ -383,15 +396,5 @@ export class Admission {
     const user = this.#homes[USER] as number;
     const key = this.#homes[KEY] as number;
     this.home = user >= 0 ? user : key >= 0 ? key : (this.#homes[ORG] as number);
-  }
-
-  #viewOf(tenant: string): TenantView {
-    let view = this.#views.get(tenant);
-    if (view === undefined) {
-      if (this.#views.size >= TENANT_VIEWS_MAX) this.#views.clear();
-      view = new TenantView(tenant, this.#policies, this.#hash, this.shards);
-      this.#views.set(tenant, view);
-    }
-    return view;
   }
 }

@@ -6,6 +6,7 @@
  *      │▒▒▒ held ▒▒▒│░░░ queued ░░░│ available        held: checks waiting for another key's rights
  *      └────────── left ─────┘                         queued: checks waiting for these
  */
+import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
 import type { LoanKey } from "./loan.ts";
 import { isSameSession, NO_SESSION, type BorrowRow, type GrantRow, type Session } from "./loan-messages.ts";
@@ -32,6 +33,7 @@ export class Balance implements Due, LoanKey {
   policyIndex: number;
   readonly high: number;
   readonly low: number;
+  readonly quota: KeyQuota | undefined;
 
   session: Session = NO_SESSION;
   /** Units of this session, in all. */
@@ -87,12 +89,15 @@ export class Balance implements Due, LoanKey {
   /** The smallest cost that the home has refused, Infinity when none, and until when that is believed. */
   deniedCost = Infinity;
   deniedUntilUs = 0;
+  /** Units that others had of the key when its home last refused; `DenialDoubt`. */
+  deniedBeside = 0;
 
   constructor(key: LoanKey, owed: number, nowUs: number) {
     this.shard = key.shard;
     this.policyIndex = key.policyIndex;
     this.high = key.high;
     this.low = key.low;
+    this.quota = key.quota;
     this.owed = owed;
     this.owedFrom = owed;
     this.usedUs = nowUs;
@@ -108,6 +113,15 @@ export class Balance implements Due, LoanKey {
   /** Whether more should be asked for before the rest is spent. */
   get isLow(): boolean {
     return this.left - this.held < LOW_SHARE * this.lot;
+  }
+
+  /**
+   * Whether a refusal of the home might be none if nobody had units of the key for later: others, this process
+   * (too few for the check, or spoken for by one that waits), or the way home.
+   */
+  get isDenialDoubtful(): boolean {
+    const isReturning = this.returned > this.reportedReturned;
+    return this.deniedBeside > 0 || this.left > 0 || this.queued > 0 || isReturning;
   }
 
   /** Whether there are units for a check that comes now, after those that wait. */
@@ -154,6 +168,7 @@ export class Balance implements Due, LoanKey {
     this.delayUs = grant.delayUs;
     this.deniedCost = grant.deniedCost > 0 ? grant.deniedCost : Infinity;
     this.deniedUntilUs = nowUs + Math.min(grant.retryAfterUs, DENIED_MAX_US);
+    this.deniedBeside = grant.beside;
     return gained;
   }
 

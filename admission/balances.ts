@@ -37,12 +37,14 @@ import {
 import { policyIndices, policyMoves } from "./policy-moves.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { RowShares } from "./row-shares.ts";
 import { SilentHomes } from "./silent-homes.ts";
 
 /** Less than the process lease of a home (2 s), by the interval at which that is renewed (0.5 s). */
 const LEASE_US = 1_500_000;
 /** Told to a check whose home has not answered. */
 const UNHEARD_RETRY_US = 50_000;
+/** Of all tenants together (row-shares.ts). */
 const ROWS_MAX = 100_000;
 
 /** `covered`: spend. `refused`: by the home, or for ever. `missing`: the home must be asked. */
@@ -61,15 +63,28 @@ export interface BalancesOptions {
 }
 
 export class Balances {
-  /** Rows held now; the rest since the start. `late`: answers that nobody waited for any more. */
-  readonly tally = { rows: 0, asked: 0, resent: 0, late: 0, expired: 0, givenUp: 0, owedLost: 0 };
+  /**
+   * Rows held now; the rest since the start. `late`: answers that nobody waited for any more. `owed`: units
+   * charged without rights; `owedLost`: of these, what the home will never hear of.
+   */
+  readonly tally = {
+    rows: 0,
+    asked: 0,
+    reports: 0,
+    resent: 0,
+    late: 0,
+    expired: 0,
+    givenUp: 0,
+    owed: 0,
+    owedLost: 0,
+  };
 
   /** Homes that have let checks wait in vain. */
   readonly homes = new SilentHomes();
 
   readonly #holder: Holder;
   readonly #leaseUs: number;
-  readonly #rowsMax: number;
+  readonly #shares: RowShares;
   #policies: PolicySet;
   #indices: ReadonlyMap<string, number>;
   /** By policy index. */
@@ -87,7 +102,7 @@ export class Balances {
   constructor(options: BalancesOptions) {
     this.#holder = options.holder;
     this.#leaseUs = options.leaseUs ?? LEASE_US;
-    this.#rowsMax = options.rowsMax ?? ROWS_MAX;
+    this.#shares = new RowShares(options.rowsMax ?? ROWS_MAX);
     this.#policies = options.policies;
     this.#indices = policyIndices(options.policies);
     this.#capacities = capacitiesOf(options.policies);
@@ -104,11 +119,12 @@ export class Balances {
     return this.#rows.find(policyIndex, high, low);
   }
 
-  /** The balance of a key, empty when it is new; undefined when there are too many. */
+  /** The balance of a key, empty when it is new; undefined when its tenant has too many. */
   open(key: LoanKey, monotonicUs: Micros): Balance | undefined {
     const known = this.#rows.find(key.policyIndex, key.high, key.low);
     if (known !== undefined) return known;
-    if (this.tally.rows >= this.#rowsMax) return undefined;
+    if (!this.#shares.hasRoom(key.quota)) return undefined;
+    this.#shares.take(key.quota);
     const balance = new Balance(key, this.#owedMost, monotonicUs);
     this.#rows.set(key.policyIndex, key.high, key.low, balance);
     this.tally.rows += 1;
@@ -169,6 +185,7 @@ export class Balances {
   /** Charges usage that already happened to the key's home, whatever is left here. */
   owe(balance: Balance, cost: number, monotonicUs: Micros): void {
     const owed = balance.owed + cost;
+    this.tally.owed += cost;
     if (owed > Number.MAX_SAFE_INTEGER) this.tally.owedLost += cost;
     else balance.owed = owed;
     balance.usedUs = monotonicUs;
@@ -273,6 +290,7 @@ export class Balances {
     for (const balance of this.#rows.remap((index) => moves[index] ?? -1)) {
       this.#owedMost = Math.max(this.#owedMost, balance.owed);
       this.#due.remove(balance);
+      this.#shares.give(balance.quota);
       this.tally.rows -= 1;
     }
     for (const balance of this.#rows.values()) balance.policyIndex = moves[balance.policyIndex] as number;
@@ -348,6 +366,7 @@ export class Balances {
     this.#owedMost = Math.max(this.#owedMost, balance.owed);
     this.#due.remove(balance);
     this.#rows.delete(balance.policyIndex, balance.high, balance.low);
+    this.#shares.give(balance.quota);
     this.tally.rows -= 1;
   }
 }

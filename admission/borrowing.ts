@@ -27,7 +27,9 @@ const IDLE_FORGET_US = 5_000_000;
 const PREFETCH_PAUSE_US = 50_000;
 
 interface BorrowingTally {
+  /** Messages about a key; of these, those that ask for nothing; and messages sent once more. */
   asked: number;
+  reports: number;
   resent: number;
   /** Units not spent in time. */
   expired: number;
@@ -129,6 +131,7 @@ export class Borrowing {
       policy: policy.name,
       high: balance.high >>> 0,
       low: balance.low & 0xffff,
+      quota: balance.quota,
       id: this.#lastId,
       session: balance.session,
       spent: balance.spent,
@@ -147,6 +150,7 @@ export class Borrowing {
     balance.resendUs = nowUs + RESEND_US;
     balance.isRecalled = false;
     this.#tally.asked += 1;
+    if (asked.want === 0) this.#tally.reports += 1;
     return asked;
   }
 

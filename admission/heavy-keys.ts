@@ -80,7 +80,12 @@ export class HeavyKeys implements Reaper {
 
   /** Whether any key waits to be written. */
   get isDue(): boolean {
-    return this.#queue.queued > this.#queue.taken;
+    return this.due > 0;
+  }
+
+  /** Keys that wait to be written; those that were swept meanwhile count until their turn. */
+  get due(): number {
+    return this.#queue.queued - this.#queue.taken;
   }
 
   /** Positions below are journalled: answers that wait for one of them (see `charged`) may go out. */
@@ -122,13 +127,7 @@ export class HeavyKeys implements Reaper {
 
   /** The journal knows the key's state as it is now: after a recovery. */
   recovered(high: number, low: number, nowUs: Micros): void {
-    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
-    let at = this.#table.find(high, low);
-    if (at < 0) at = this.#table.insert(high, low, true);
-    const { words } = this.#table;
-    words[at + UNACKED] = 0;
-    words[at + SINCE_TAKEN] = 0;
-    this.#touch(words, at);
+    this.#know(high, low, 0, nowUs);
   }
 
   /** The key's state went down (a reservation was dropped): the journal should be told, nobody waits. */
@@ -142,6 +141,19 @@ export class HeavyKeys implements Reaper {
     }
     this.#touch(this.#table.words, at);
     this.#enqueue(this.#table.words, at, high, low);
+  }
+
+  /**
+   * The key was made new, whatever the journal knows of it, and whether or not it was heavy.
+   *
+   * @param reserved of it nevertheless
+   * @returns the position that must be journalled before that survives a crash
+   */
+  forgotten(high: number, low: number, reserved: number, nowUs: Micros): number {
+    // Nothing spent is nothing unjournalled, in a key that starts from nothing.
+    const at = this.#know(high, low, reserved, nowUs);
+    this.#enqueue(this.#table.words, at, high, low);
+    return this.#queue.queued;
   }
 
   /**
@@ -227,6 +239,18 @@ export class HeavyKeys implements Reaper {
   }
 
   release(): void {}
+
+  /** So much of the key is unjournalled, neither more nor less. @returns its entry, made if need be */
+  #know(high: number, low: number, units: number, nowUs: Micros): number {
+    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
+    let at = this.#table.find(high, low);
+    if (at < 0) at = this.#table.insert(high, low, true);
+    const { words } = this.#table;
+    words[at + UNACKED] = saturated(units);
+    words[at + SINCE_TAKEN] = saturated(units);
+    this.#touch(words, at);
+    return at;
+  }
 
   #setNumbers({ unjournalledMax, idleAfterUs }: HeavyKeysOptions): void {
     this.#unjournalledMax = unjournalledMax;

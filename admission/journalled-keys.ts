@@ -118,6 +118,11 @@ export class JournalledKeys {
     return this.#heavy.some((heavy) => heavy?.isDue === true);
   }
 
+  /** Keys that wait to be written. */
+  get due(): number {
+    return this.#heavy.reduce((sum, heavy) => sum + (heavy?.due ?? 0), 0);
+  }
+
   /** Due keys as pages, of about `bytesMax` together. They are in flight until `acked`. */
   takeDue(bytesMax: number): readonly Uint8Array[] {
     const pages: Uint8Array[] = [];
@@ -177,7 +182,7 @@ export class JournalledKeys {
 
   #writeKey(index: number, high: number, low: number, page: StatePageWriter): boolean {
     const reserved = this.#options.reservations?.reservedOf(index, high, low);
-    return this.#keys.limiter(index).writeKey(high, low, page, reserved);
+    return this.#keys.writeKey(index, high, low, page, reserved);
   }
 
   /** A page of one policy's keys of which anything is reserved. @returns whether there are any left */

@@ -94,22 +94,30 @@ export class Lender {
       retryAfterUs,
       resetAfterUs: verdict.resetAfterUs,
       delayUs,
+      beside: this.#heldOf(loan) - row.lent,
     };
   }
 
   /** Until everything ahead of the grant has left the queue. */
   #delayUs({ loan, lastAmount }: LoanRow, limiter: KeyedLimiter, nowUs: Micros): number {
     if (limiter.algorithm.name !== "leaky-queue" || lastAmount === 0) return 0;
+    limiter.quota = loan.quota;
     limiter.evaluate(loan.high, loan.low, Math.max(0, loan.lent - lastAmount), nowUs, this.#verdict);
     return this.#verdict.resetAfterUs;
   }
 
   #evaluate(loan: Loan, limiter: KeyedLimiter, cost: number, nowUs: Micros): void {
-    const { policyIndex, high, low } = loan;
+    const { high, low } = loan;
+    limiter.quota = loan.quota;
     const { capacity } = limiter.algorithm;
-    const held = loan.lent + this.#pending.pendingOf(policyIndex, high, low);
+    const held = this.#heldOf(loan);
     limiter.evaluate(high, low, unitsBeside(held, cost, capacity), nowUs, this.#verdict);
     judgeBeside(held, cost, capacity, this.#verdict);
+  }
+
+  /** Units that count as charged though they are not. */
+  #heldOf({ lent, policyIndex, high, low }: Loan): number {
+    return lent + this.#pending.pendingOf(policyIndex, high, low);
   }
 }
 
@@ -130,5 +138,6 @@ export function unlent(asked: BorrowRow, status: GrantStatus): Omit<GrantRow, "v
     retryAfterUs: isDenied ? UNLENT_RETRY_US : 0,
     resetAfterUs: 0,
     delayUs: 0,
+    beside: isDenied ? 1 : 0,
   };
 }

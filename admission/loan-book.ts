@@ -28,7 +28,8 @@ import { crashBudget } from "./durability.ts";
 import { DueList } from "./due-list.ts";
 import { KeyMap } from "./key-map.ts";
 import { Lender, unlent } from "./lender.ts";
-import type { LoanHome } from "./loan-home.ts";
+import { LentTally } from "./lent-tally.ts";
+import type { LoanHome, LoanMoment } from "./loan-home.ts";
 import { Loan, LoanRow, type LoanKey } from "./loan.ts";
 import {
   isSameSession,
@@ -45,8 +46,9 @@ import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { Recalls } from "./recalls.ts";
 import type { Reservations } from "./reservations.ts";
+import { RowShares } from "./row-shares.ts";
 
-/** Rows held; beyond that nothing more is lent. Some 600 bytes each. */
+/** Rows held, of all tenants together (row-shares.ts); beyond that nothing more is lent. Some 600 bytes each. */
 const ROWS_MAX = 100_000;
 /** A holder that has anything reports every 0.5 s: one not heard for this long is asked what it has left … */
 const UNHEARD_RECALL_US = 2_500_000;
@@ -57,16 +59,6 @@ const UNHEARD_FORFEIT_US = 5_000_000;
 const IDLE_FORGET_US = 10_000_000;
 /** Dead holders: late messages of this many are still known for what they are. */
 const DEAD_REMEMBERED = 1_024;
-
-export interface LoanMoment {
-  /** Wall clock: what the limiters decide by. */
-  readonly nowUs: Micros;
-  readonly monotonicUs: Micros;
-  /** Of the shard asked. */
-  readonly epoch: number;
-  /** For how long nobody else can become the home: what is left of this process's own lease. */
-  readonly leaseLeftUs: number;
-}
 
 export interface LoanBookOptions {
   readonly home: LoanHome;
@@ -81,12 +73,11 @@ export interface LoanBookOptions {
 }
 
 export class LoanBook implements Reservations {
-  /** Rows held now; the rest since the start. */
-  readonly tally = { rows: 0, granted: 0, forfeited: 0, full: 0, stale: 0, fromDead: 0, recalls: 0 };
+  readonly tally = new LentTally();
 
   readonly #home: LoanHome;
   readonly #lender: Lender;
-  readonly #rowsMax: number;
+  readonly #shares: RowShares;
   #policies: PolicySet;
   #indices: ReadonlyMap<string, number>;
   /** Units of a key that may be lent without a reservation, by policy index. */
@@ -105,8 +96,9 @@ export class LoanBook implements Reservations {
     this.#indices = policyIndices(options.policies);
     this.#lentMax = lentMaxOf(options.policies);
     this.#lender = new Lender(options.pending);
-    this.#rowsMax = options.rowsMax ?? ROWS_MAX;
+    this.#shares = new RowShares(options.rowsMax ?? ROWS_MAX);
     this.#births = options.birthsFrom;
+    this.#home.reserving?.(this);
   }
 
   /** Live members of the region: among so many the rights of a key are shared. */
@@ -198,6 +190,7 @@ export class LoanBook implements Reservations {
     const moves = policyMoves(before, policies);
     for (const loan of this.#loans.remap((index) => moves[index] ?? -1)) {
       for (const row of loan.rows.values()) this.#unlist(row);
+      loan.letGo(loan.lent);
       this.#recalls.forget(loan);
     }
     for (const loan of this.#loans.values()) {
@@ -215,9 +208,9 @@ export class LoanBook implements Reservations {
   exportShard(shard: number): Uint8Array {
     const records: LoanRowRecord[] = [];
     for (const row of this.#rowsOf(shard)) {
-      const { policyIndex, high, low } = row.loan;
+      const { policyIndex, high, low, quota } = row.loan;
       const policy = this.#policies.policies[policyIndex]?.name;
-      if (policy !== undefined) records.push({ policy, high, low, row });
+      if (policy !== undefined) records.push({ policy, high, low, quota, row });
     }
     return writeLoanRows(records);
   }
@@ -231,12 +224,18 @@ export class LoanBook implements Reservations {
   importShard(shard: number, bytes: Uint8Array, nowUs: Micros, monotonicUs: Micros): void {
     const records = readLoanRows(bytes);
     this.dropShard(shard);
-    for (const { policy, high, low, row: from } of records) {
+    for (const { policy, high, low, quota, row: from } of records) {
       const policyIndex = this.#indices.get(policy);
       if (policyIndex === undefined) continue;
-      const row = this.#open({ shard, policyIndex, high, low }, from.holder, from.session, monotonicUs);
+      const row = this.#open(
+        { shard, policyIndex, high, low, quota },
+        from.holder,
+        from.session,
+        monotonicUs,
+      );
       row.grant(from.granted);
       row.join(from);
+      this.tally.arrived += row.lent;
       row.owed = from.owed;
       row.lastId = from.lastId;
       row.lastAmount = from.lastAmount;
@@ -270,11 +269,12 @@ export class LoanBook implements Reservations {
     if (row === undefined) {
       const isReport = asked.want === 0 && asked.owed === asked.owedFrom;
       if (isReport) return unlent(asked, "granted");
-      if (this.tally.rows >= this.#rowsMax) {
+      if (!this.#shares.hasRoom(asked.quota)) {
         this.tally.full += 1;
         return unlent(asked, "full");
       }
-      const key = { shard, policyIndex, high: asked.high, low: asked.low };
+      const { high, low, quota } = asked;
+      const key = { shard, policyIndex, high, low, quota };
       row = this.#open(key, holder, this.#newSession(moment), moment.monotonicUs);
     } else if (asked.id < row.lastId) {
       this.tally.stale += 1;
@@ -296,7 +296,11 @@ export class LoanBook implements Reservations {
   #take(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, moment: LoanMoment): void {
     const { loan } = row;
     if (isSameSession(asked.session, row.session)) {
-      this.#charge(loan, row.join(asked), moment.nowUs);
+      const returned = row.returned;
+      const spent = row.join(asked);
+      this.tally.spent += spent;
+      this.tally.returned += row.returned - returned;
+      this.#charge(loan, spent, moment.nowUs);
     } else {
       // It has forgotten its counters, or we have: what it still held of this session is nobody's any more.
       this.#forfeit(row, moment.nowUs);
@@ -345,7 +349,7 @@ export class LoanBook implements Reservations {
   #open(key: LoanKey, holder: Holder, session: LoanRow["session"], monotonicUs: Micros): LoanRow {
     let loan = this.#loans.find(key.policyIndex, key.high, key.low);
     if (loan === undefined) {
-      loan = new Loan(key);
+      loan = new Loan(key, this.tally);
       this.#loans.set(key.policyIndex, key.high, key.low, loan);
     }
     const name = holderName(holder);
@@ -354,6 +358,7 @@ export class LoanBook implements Reservations {
     const rows = this.#byHolder.get(name);
     if (rows === undefined) this.#byHolder.set(name, new Set([row]));
     else rows.add(row);
+    this.#shares.take(loan.quota);
     this.tally.rows += 1;
     this.#schedule(row);
     return row;
@@ -363,7 +368,7 @@ export class LoanBook implements Reservations {
     const { loan } = row;
     this.#unlist(row);
     loan.rows.delete(holderName(row.holder));
-    loan.lent -= row.lent;
+    loan.letGo(row.lent);
     if (loan.rows.size > 0) return;
     this.#recalls.forget(loan);
     this.#loans.delete(loan.policyIndex, loan.high, loan.low);
@@ -376,6 +381,7 @@ export class LoanBook implements Reservations {
     rows?.delete(row);
     if (rows?.size === 0) this.#byHolder.delete(name);
     this.#due.remove(row);
+    this.#shares.give(row.loan.quota);
     this.tally.rows -= 1;
   }
 

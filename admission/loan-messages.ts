@@ -11,11 +11,13 @@
  * Little-endian; names are ASCII with their length in front. `row head` says how many bytes precede the
  * policy's name, so that a newer version may append numbers there and this one still reads it. Binary, because
  * a busy holder reports each key twice a second: about 90 bytes a row, where JSON takes 300. The policy goes
- * by its name, because two processes may be on different revisions of the policy file.
+ * by its name, because two processes may be on different revisions of the policy file. Whose a key is, and how
+ * many that tenant may hold, only the borrower knows: it says so, as far as it is new enough to.
  *
  * Counters are absolute and never fall within a session, so a lost, repeated or overtaken message is made
  * good by the next one.
  */
+import { KeyQuota } from "../algorithms/key-census.ts";
 import { ParlError } from "../core/errors.ts";
 import { FrameReader, FrameWriter } from "./frame-bytes.ts";
 
@@ -78,6 +80,8 @@ export interface BorrowRow extends LoanRow {
   readonly least: number;
   readonly need: number;
   readonly want: number;
+  /** Of the key's tenant; undefined from an older borrower. */
+  readonly quota?: KeyQuota | undefined;
 }
 
 /**
@@ -105,6 +109,8 @@ export interface GrantRow extends LoanRow {
   readonly delayUs: number;
   /** How long the home surely stays the home; rights must not be spent for longer, counted from the asking. */
   readonly validUs: number;
+  /** Units of the key that other holders have, or checks that wait at the home; 1 when there is no telling. */
+  readonly beside: number;
 }
 
 export type RecallRow = LoanRow;
@@ -120,8 +126,14 @@ export type GrantFrame = Frame<GrantRow>;
 export type RecallFrame = Frame<RecallRow>;
 
 /** Bytes of a row before the policy's name. */
-const BORROW_HEAD = 6 + 7 * 8 + 3 * 4;
-const GRANT_HEAD = 6 + 1 + 9 * 8 + 2 * 4;
+const BORROW_HEAD_LEAST = 6 + 7 * 8 + 3 * 4;
+/** An older borrower does not tell it. */
+const QUOTA_BYTES = 2 * 4;
+const BORROW_HEAD = BORROW_HEAD_LEAST + QUOTA_BYTES;
+const GRANT_HEAD_LEAST = 6 + 1 + 9 * 8 + 2 * 4;
+/** An older home does not tell it. */
+const BESIDE_BYTES = 4;
+const GRANT_HEAD = GRANT_HEAD_LEAST + BESIDE_BYTES;
 const RECALL_HEAD = 6;
 
 export function encodeBorrow(frame: BorrowFrame): Uint8Array {
@@ -130,12 +142,13 @@ export function encodeBorrow(frame: BorrowFrame): Uint8Array {
     writeSession(writer, row.session);
     for (const counter of [row.spent, row.returned, row.owed, row.owedFrom]) writer.f64(counter);
     for (const units of [row.least, row.need, row.want]) writer.u32(units);
+    writeQuota(writer, row.quota);
   });
 }
 
 /** @throws ParlError PARL_MALFORMED, PARL_TOO_LARGE or PARL_UNSUPPORTED_VERSION; nothing of it counts then */
 export function decodeBorrow(bytes: Uint8Array): BorrowFrame {
-  return decodeFrame(bytes, "borrow", BORROW_HEAD, (reader, row) => {
+  return decodeFrame(bytes, "borrow", BORROW_HEAD_LEAST, (reader, row, headEnd) => {
     const id = reader.whole("id");
     const session = readSession(reader);
     const spent = reader.whole("spent");
@@ -145,10 +158,11 @@ export function decodeBorrow(bytes: Uint8Array): BorrowFrame {
     const least = reader.u32("least", LOAN_UNITS_MAX);
     const need = reader.u32("need", LOAN_UNITS_MAX);
     const want = reader.u32("want", LOAN_UNITS_MAX);
+    const quota = readQuota(reader, headEnd);
     if (owedFrom > owed) throw reader.problem("owedFrom", `is ${owedFrom}, more than owed, ${owed}`);
     if (least > need || need > want)
       throw reader.problem("need", `is ${need}, not between least, ${least}, and want, ${want}`);
-    return { ...row, id, session, spent, returned, owed, owedFrom, least, need, want };
+    return { ...row, id, session, spent, returned, owed, owedFrom, least, need, want, quota };
   });
 }
 
@@ -162,12 +176,13 @@ export function encodeGrant(frame: GrantFrame): Uint8Array {
     writer.f64(row.remaining);
     writer.u32(row.deniedCost);
     for (const us of [row.retryAfterUs, row.resetAfterUs, row.delayUs, row.validUs]) writer.f64(us);
+    writer.u32(Math.min(row.beside, LOAN_UNITS_MAX));
   });
 }
 
 /** @throws ParlError PARL_MALFORMED, PARL_TOO_LARGE or PARL_UNSUPPORTED_VERSION; nothing of it counts then */
 export function decodeGrant(bytes: Uint8Array): GrantFrame {
-  return decodeFrame(bytes, "grant", GRANT_HEAD, (reader, row) => {
+  return decodeFrame(bytes, "grant", GRANT_HEAD_LEAST, (reader, row, headEnd) => {
     const code = reader.u8("status");
     const status = GRANT_STATUSES[code];
     if (status === undefined) throw reader.problem("status", `is ${code}, none that is known`);
@@ -184,6 +199,7 @@ export function decodeGrant(bytes: Uint8Array): GrantFrame {
       resetAfterUs: reader.duration("resetAfterUs"),
       delayUs: reader.duration("delayUs"),
       validUs: reader.duration("validUs"),
+      beside: headEnd - reader.at < BESIDE_BYTES ? 1 : reader.u32("beside", LOAN_UNITS_MAX),
     };
   });
 }
@@ -226,7 +242,7 @@ function decodeFrame<Row extends LoanRow>(
   bytes: Uint8Array,
   kind: keyof typeof KINDS,
   headLeast: number,
-  readNumbers: (reader: FrameReader, row: Omit<LoanRow, "policy">) => Omit<Row, "policy">,
+  readNumbers: (reader: FrameReader, row: Omit<LoanRow, "policy">, headEnd: number) => Omit<Row, "policy">,
 ): Frame<Row> {
   if (bytes.length > FRAME_BYTES_MAX) throw tooLarge(`${bytes.length} bytes, at most ${FRAME_BYTES_MAX}`);
   const reader = new FrameReader(bytes, `${kind} message`);
@@ -247,7 +263,7 @@ function decodeFrame<Row extends LoanRow>(
   for (let i = 0; i < count; i += 1) {
     const start = reader.at;
     const identity = { high: reader.u32("high"), low: reader.u16("low") };
-    const numbers = readNumbers(reader, identity);
+    const numbers = readNumbers(reader, identity, start + head);
     reader.skipTo(start + head, "row head");
     rows.push({ ...numbers, policy: readPolicy(reader) } as Row);
   }
@@ -276,6 +292,19 @@ export function writeSession(writer: FrameWriter, { epoch, birth }: Session): vo
 
 export function readSession(reader: FrameReader): Session {
   return { epoch: reader.whole("epoch"), birth: reader.whole("birth") };
+}
+
+export function writeQuota(writer: FrameWriter, quota: KeyQuota | undefined): void {
+  writer.u32((quota?.tenant ?? 0) >>> 0);
+  writer.u32(Math.min(quota?.markedMax ?? 0, 2 ** 32 - 1));
+}
+
+/** @param headEnd of the row: an older writer's ends before */
+export function readQuota(reader: FrameReader, headEnd: number): KeyQuota | undefined {
+  if (headEnd - reader.at < QUOTA_BYTES) return undefined;
+  const tenant = reader.u32("tenant");
+  const markedMax = reader.u32("markedMax");
+  return tenant === 0 ? undefined : new KeyQuota(tenant, markedMax);
 }
 
 export function readPolicy(reader: FrameReader): string {

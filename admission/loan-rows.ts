@@ -3,16 +3,19 @@
  * under the same session as if nothing had happened.
  *
  *      │ version 1 │ 0 │ row head 2 │ count 4 │ row │ row │ …
- *      row   │ high 4 │ low 2 │ epoch 8 │ birth 8 │ granted … │ incarnation 8 │ … │ member │ policy │
+ *      row   │ high 4 │ low 2 │ epoch 8 │ birth 8 │ granted … │ incarnation 8 │ quota 8 │ … │ member │ policy │
  *
  * Little-endian. `row head` is the size of what precedes the names; a newer version may append there.
  */
+import type { KeyQuota } from "../algorithms/key-census.ts";
 import { ParlError } from "../core/errors.ts";
 import { FrameReader, FrameWriter } from "./frame-bytes.ts";
 import {
   readMember,
   readPolicy,
+  readQuota,
   readSession,
+  writeQuota,
   writeSession,
   type Holder,
   type Session,
@@ -20,12 +23,15 @@ import {
 
 const VERSION = 1;
 const VERSION_MAX = VERSION + 1;
-const ROW_HEAD = 6 + 9 * 8;
+/** Older writers end before the quota. */
+const ROW_HEAD_LEAST = 6 + 9 * 8;
+const ROW_HEAD = ROW_HEAD_LEAST + 8;
 
 export interface LoanRowRecord {
   readonly policy: string;
   readonly high: number;
   readonly low: number;
+  readonly quota?: KeyQuota | undefined;
   readonly row: {
     readonly holder: Holder;
     readonly session: Session;
@@ -44,13 +50,14 @@ export function writeLoanRows(records: readonly LoanRowRecord[]): Uint8Array {
   writer.u8(0);
   writer.u16(ROW_HEAD);
   writer.u32(records.length);
-  for (const { policy, high, low, row } of records) {
+  for (const { policy, high, low, quota, row } of records) {
     writer.u32(high >>> 0);
     writer.u16(low & 0xffff);
     writeSession(writer, row.session);
     for (const counter of [row.granted, row.spent, row.returned, row.owed, row.lastId, row.lastAmount])
       writer.f64(counter);
     writer.f64(row.holder.incarnation);
+    writeQuota(writer, quota);
     writer.token(row.holder.member);
     writer.token(policy);
   }
@@ -67,7 +74,9 @@ export function readLoanRows(bytes: Uint8Array): LoanRowRecord[] {
   }
   reader.u8("reserved");
   const head = reader.u16("row head");
-  if (head < ROW_HEAD) throw reader.problem("row head", `is ${head} bytes, at least ${ROW_HEAD}`);
+  if (head < ROW_HEAD_LEAST) {
+    throw reader.problem("row head", `is ${head} bytes, at least ${ROW_HEAD_LEAST}`);
+  }
   const count = reader.u32("count");
   const records: LoanRowRecord[] = [];
   for (let i = 0; i < count; i += 1) {
@@ -87,10 +96,11 @@ export function readLoanRows(bytes: Uint8Array): LoanRowRecord[] {
         "granted",
         `is ${granted}, less than spent and returned, ${spent} and ${returned}`,
       );
+    const quota = readQuota(reader, start + head);
     reader.skipTo(start + head, "row head");
     const holder = { incarnation, member: readMember(reader) };
     const row = { holder, session, granted, spent, returned, owed, lastId, lastAmount };
-    records.push({ policy: readPolicy(reader), high, low, row });
+    records.push({ policy: readPolicy(reader), high, low, quota, row });
   }
   reader.end();
   return records;

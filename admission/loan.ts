@@ -6,7 +6,9 @@
  *        ├─ LoanRow  eu-1#…    lent = granted − spent − returned
  *        └─ LoanRow  eu-2#…
  */
+import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
+import type { LentTally } from "./lent-tally.ts";
 import type { BorrowRow, Holder, Session } from "./loan-messages.ts";
 
 /** A key of one policy and the shard that is its home. */
@@ -16,6 +18,8 @@ export interface LoanKey {
   /** 32 and 16 bits of identity; higher bits of `low` are ignored. */
   readonly high: number;
   readonly low: number;
+  /** Of the key's tenant; absent when nobody has told. */
+  readonly quota?: KeyQuota | undefined;
 }
 
 export class Loan implements LoanKey {
@@ -23,18 +27,37 @@ export class Loan implements LoanKey {
   policyIndex: number;
   readonly high: number;
   readonly low: number;
-  /** Units lent to all holders: they count as charged. Invariant: the sum of the rows' `lent`. */
-  lent = 0;
+  readonly quota: KeyQuota | undefined;
+  readonly #tally: LentTally;
+  #lent = 0;
   readonly rows = new Map<string, LoanRow>();
   /** Whether somebody was refused while others held units. */
   isRecallWanted = false;
   recalledUs = -Infinity;
 
-  constructor(key: LoanKey) {
+  constructor(key: LoanKey, tally: LentTally) {
     this.shard = key.shard;
     this.policyIndex = key.policyIndex;
     this.high = key.high;
     this.low = key.low;
+    this.quota = key.quota;
+    this.#tally = tally;
+  }
+
+  /** Units lent to all holders: they count as charged. Invariant: the sum of the rows' `lent`. */
+  get lent(): number {
+    return this.#lent;
+  }
+
+  addLent(units: number): void {
+    this.#lent += units;
+    this.#tally.units += units;
+  }
+
+  /** These units are not ours any more, neither spent nor forfeited. */
+  letGo(units: number): void {
+    this.#tally.gone += units;
+    this.addLent(-units);
   }
 
   /** Units beyond what the journal need not be told of (CrashBudget): a successor charges them. */
@@ -103,6 +126,6 @@ export class LoanRow implements Due {
 
   #addLent(units: number): void {
     this.lent += units;
-    this.loan.lent += units;
+    this.loan.addLent(units);
   }
 }

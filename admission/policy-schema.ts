@@ -23,6 +23,7 @@ const UNITS_MAX = 2 ** 31 - 1;
 const WINDOW_MIN_US = US_PER_MS;
 const WINDOW_MAX_US = 366 * 86_400 * 1_000_000;
 const SUB_WINDOWS_MAX = 64;
+const KEYS_MAX = 2 ** 31 - 1;
 const BURST_ALGORITHMS: readonly AlgorithmName[] = ["token-bucket", "leaky-bucket", "leaky-queue", "gcra"];
 
 const VERSION_RULE = "must be 1, the version of this format";
@@ -71,7 +72,16 @@ const policyFields = z.strictObject(
 );
 type PolicyFields = z.output<typeof policyFields>;
 
-const tenantFields = z.strictObject({ plan: nameField }, "must be a mapping such as { plan: gold }");
+const tenantFields = z
+  .strictObject(
+    { plan: nameField.optional(), keysMax: wholeNumber(1, KEYS_MAX).optional() },
+    "must be a mapping such as { plan: gold }",
+  )
+  .superRefine((tenant, context) => {
+    if (context.issues.length > 0 || Object.keys(tenant).length > 0) return;
+    addProblem(context, [], "must have a plan, keysMax or both", "give it one, or leave the tenant out");
+  });
+type TenantFields = z.output<typeof tenantFields>;
 
 const documentFields = z.strictObject(
   {
@@ -83,6 +93,7 @@ const documentFields = z.strictObject(
         z.map(tenantField, tenantFields, "must be a mapping of tenants, such as acme: { plan: gold }"),
       )
       .optional(),
+    keysMax: wholeNumber(1, KEYS_MAX).optional(),
     policies: z
       .array(
         policyFields.superRefine(checkTogether, { when: ({ value }) => isMapping(value) }),
@@ -98,11 +109,28 @@ const documentFields = z.strictObject(
 export function parsePolicies(input: unknown, source: string): PolicyDocument {
   const result = documentFields.safeParse(input);
   if (!result.success) throw new PolicyFileError(source, problemsOf(result.error, input, fieldsAt));
-  const { policies, tenants = new Map<string, z.output<typeof tenantFields>>() } = result.data;
+  const { policies, keysMax, tenants = new Map<string, TenantFields>() } = result.data;
+  const byTenant = definedOf(tenants, (tenant) => tenant.keysMax);
   return {
     policies: policies.map(toPolicy),
-    plans: new Map(Array.from(tenants, ([tenant, { plan }]) => [encodeId(tenant), plan])),
+    plans: definedOf(tenants, ({ plan }) => plan),
+    ...((keysMax !== undefined || byTenant.size > 0) && {
+      keysMax: { byTenant, ...(keysMax !== undefined && { everyTenant: keysMax }) },
+    }),
   };
+}
+
+/** By tenant token, of those tenants that have it. */
+function definedOf<Value>(
+  tenants: ReadonlyMap<string, TenantFields>,
+  valueOf: (tenant: TenantFields) => Value | undefined,
+): Map<string, Value> {
+  const defined = new Map<string, Value>();
+  for (const [tenant, fields] of tenants) {
+    const value = valueOf(fields);
+    if (value !== undefined) defined.set(encodeId(tenant), value);
+  }
+  return defined;
 }
 
 function toPolicy({ match, window, burst, subWindows, onCrash, ...same }: PolicyFields): Policy {

@@ -5,18 +5,20 @@
  * policy name (shard-keys.ts). Matching a tenant walks all policies once and is remembered by whoever asks
  * (tenant-view.ts), so a decision never matches anything.
  */
-import type { FailureMode, Policy, PolicyDocument } from "./policy.ts";
+import type { FailureMode, KeysMax, Policy, PolicyDocument } from "./policy.ts";
 
 export class PolicySet {
   readonly policies: readonly Policy[];
   /** Grows with every reload of one process. */
   readonly revision: number;
   readonly #plans: ReadonlyMap<string, string>;
+  readonly #keysMax: KeysMax | undefined;
 
   constructor(document: PolicyDocument, revision: number) {
     this.policies = document.policies;
     this.revision = revision;
     this.#plans = document.plans;
+    this.#keysMax = document.keysMax;
   }
 
   /** Indices into `policies` of those that apply to a tenant token, in file order. */
@@ -30,6 +32,11 @@ export class PolicySet {
       if (isEverybody || isNamed || isOnPlan) indices.push(index);
     }
     return indices;
+  }
+
+  /** How many keys a tenant may hold in one process; undefined when the file does not say. */
+  keysMaxOf(tenant: string): number | undefined {
+    return this.#keysMax?.byTenant.get(tenant) ?? this.#keysMax?.everyTenant;
   }
 
   /** What to answer for a tenant when no shard can: the strictest wish of its policies. */

@@ -26,9 +26,19 @@ export interface PolicyMatch {
   readonly plans?: readonly string[];
 }
 
+/** How many keys a tenant may hold in one process, counted under each policy that looks at them. */
+export interface KeysMax {
+  /** For tenants not named; a share of the process's memory when absent. */
+  readonly everyTenant?: number;
+  /** By tenant token. */
+  readonly byTenant: ReadonlyMap<string, number>;
+}
+
 /** A whole, valid policy file. */
 export interface PolicyDocument {
   readonly policies: readonly Policy[];
   /** Plan by tenant token, for `match.plan`. */
   readonly plans: ReadonlyMap<string, string>;
+  /** Absent when the file says nothing of it. */
+  readonly keysMax?: KeysMax;
 }

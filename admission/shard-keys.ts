@@ -16,16 +16,22 @@
 import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { KeySet } from "../algorithms/key-set.ts";
-import { highOf, lowOf, placeOf } from "../algorithms/key-table.ts";
+import { highOf, lowOf } from "../algorithms/key-table.ts";
+import type { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
 import type { StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
 import type { Micros } from "../core/units.ts";
+import { horizonUs } from "./durability.ts";
+import { ForgottenKeys } from "./forgotten-keys.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { ReservedKeys } from "./reserved-keys.ts";
 
 /** Looked at per sweep call and limiter: some ten microseconds' worth. */
 const SWEEP_SLOTS = 512;
+/** A sliding window, the slowest to forget, does so within two. */
+const HORIZONS_FELT = 2;
 const REVISION_FOREIGN = -1;
 
 export interface ShardUsage {
@@ -54,6 +60,7 @@ interface Holding {
   readonly params: AlgorithmParams;
   /** Keys charged since they were last written, while that is tracked. */
   readonly dirty: KeySet | undefined;
+  readonly forgotten: ForgottenKeys;
 }
 
 export class ShardKeys {
@@ -62,6 +69,7 @@ export class ShardKeys {
   droppedEntries = 0;
 
   readonly #budget: MemoryBudget;
+  readonly #census: KeyCensus | undefined;
   /** This shard's place in the growth cycle of all shards, 0 … 1. */
   readonly #stagger: number;
   #policies: PolicySet;
@@ -70,8 +78,8 @@ export class ShardKeys {
   #holdings: (Holding | undefined)[] = [];
   #limiters: (KeyedLimiter | undefined)[] = [];
   #sweepNext = 0;
-  /** Units reserved of keys out of a journal, by policy and place, until `recover` charges them. */
-  readonly #reserved = new Map<number, Map<number, number>>();
+  /** Out of a journal, until `recover` charges it. */
+  readonly #reserved = new ReservedKeys();
   #retiredEvictions = 0;
   #retiredOverflows = 0;
 
@@ -81,12 +89,14 @@ export class ShardKeys {
   #dirtyIndex = 0;
   #dirtyFrom = 0;
 
-  constructor(shard: number, stagger: number, policies: PolicySet, budget: MemoryBudget) {
+  /** @param census of all keys of the process; without it no tenant is ever full */
+  constructor(shard: number, stagger: number, policies: PolicySet, budget: MemoryBudget, census?: KeyCensus) {
     this.shard = shard;
     this.#stagger = stagger;
     this.#policies = policies;
     this.#revision = policies.revision;
     this.#budget = budget;
+    this.#census = census;
   }
 
   limiter(index: number): KeyedLimiter {
@@ -138,7 +148,10 @@ export class ShardKeys {
   sweep(nowUs: Micros): void {
     if (this.#limiters.length === 0) return;
     this.#sweepNext = (this.#sweepNext + 1) % this.#limiters.length;
-    this.#limiters[this.#sweepNext]?.sweep(nowUs, SWEEP_SLOTS);
+    const holding = this.#holdings[this.#sweepNext];
+    if (holding === undefined) return;
+    holding.limiter.sweep(nowUs, SWEEP_SLOTS);
+    holding.forgotten.expire(nowUs, HORIZONS_FELT * horizonUs(holding.params));
   }
 
   /** Keys held for one policy. */
@@ -163,7 +176,21 @@ export class ShardKeys {
     return usage;
   }
 
-  /** Begins a page of one policy's keys, to be filled by `limiter(index).writeKey`. */
+  /** Makes a key one that was never seen, here and in every page that is still to be written. */
+  forget(index: number, high: number, low: number, nowUs: Micros): void {
+    const { limiter, forgotten } = this.#holdings[index] ?? this.#open(index);
+    // First: whoever is told of it below may write it at once.
+    forgotten.add(high, low, nowUs);
+    limiter.forget(high, low, nowUs);
+  }
+
+  /** Adds one key to a page begun by `beginPage` as it stands now. @returns false when the page is full */
+  writeKey(index: number, high: number, low: number, page: StatePageWriter, reserved = 0): boolean {
+    const { limiter, forgotten } = this.#holdings[index] ?? this.#open(index);
+    return limiter.writeKey(high, low, page, forgotten.has(high, low), reserved);
+  }
+
+  /** Begins a page of one policy's keys, to be filled by `writeKey`. */
   beginPage(index: number, page: StatePageWriter, isReserving = false): void {
     const { limiter, params } = this.#holdings[index] ?? this.#open(index);
     limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params, isReserving);
@@ -226,17 +253,17 @@ export class ShardKeys {
 
   /**
    * Writes a page of dirty keys of one policy as they stand now; they are dirty no more. A key that is gone is
-   * left out: whatever was written of it before has drained as well.
+   * left out, unless it was forgotten: whatever was written of it before has drained as well.
    *
    * @returns false when nothing is dirty; a page that comes out with `count` 0 has nothing to send
    */
   writeDirtyPage(page: StatePageWriter): boolean {
     page.clear();
     for (let looks = 0; looks <= this.#holdings.length; looks += 1) {
-      const { limiter, dirty } = this.#holdings[this.#dirtyIndex] ?? {};
-      if (limiter !== undefined && dirty !== undefined && dirty.size > 0) {
+      const { dirty } = this.#holdings[this.#dirtyIndex] ?? {};
+      if (dirty !== undefined && dirty.size > 0) {
         this.beginPage(this.#dirtyIndex, page);
-        this.#writeDirty(limiter, dirty, page);
+        this.#writeDirty(dirty, page);
         return true;
       }
       this.#dirtyFrom = 0;
@@ -269,26 +296,28 @@ export class ShardKeys {
     const { limiter } = this.#holdingFor(index, page.params, nowUs);
     if (!isSameParams(page.params, this.#policies.policies[index] as Policy))
       this.#revision = REVISION_FOREIGN;
-    if (page.isReserving) this.#noteReserved(index, page);
+    this.#reserved.note(index, page);
     return limiter.adoptPage(page, nowUs);
   }
 
   /**
    * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
-   * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, which
-   * is the end of that. After all pages, before the first check; to exhaust every key because what is here cannot be trusted, `clear` first.
+   * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, once.
+   * After all pages, before the first check; to exhaust every key because what is here cannot be trusted, `clear`
+   * first.
    *
-   * @param unitsOf what one key may have spent; 0 for a policy that starts afresh
+   * @param unitsOf what one key may have spent; nothing matters where `onCrash` lets every key start afresh
    */
   recover(atUs: Micros, unitsOf: (policy: Policy) => number): void {
     for (const [index, policy] of this.#policies.policies.entries()) {
       const units = unitsOf(policy);
+      // Also of what a clean end before wrote down of every key: it is not kept up to date.
+      if (policy.onCrash === "fresh") this.#limiters[index]?.clear();
       if (units <= 0) continue;
       const { limiter } = this.#holdings[index] ?? this.#open(index);
       limiter.chargeAll({ units, atUs });
       limiter.setArrears({ units, atUs });
-      for (const [place, reserved] of this.#reserved.get(index) ?? [])
-        limiter.charge(highOf(place), lowOf(place), reserved, atUs);
+      this.#reserved.charge(index, limiter, atUs);
     }
     this.#reserved.clear();
   }
@@ -303,20 +332,13 @@ export class ShardKeys {
     this.#sweepNext = 0;
   }
 
-  #noteReserved(index: number, page: StatePageReader): void {
-    const reserved = this.#reserved.get(index) ?? new Map<number, number>();
-    this.#reserved.set(index, reserved);
-    page.rewind();
-    while (page.next()) if (page.high !== 0) reserved.set(placeOf(page.high, page.low), page.reserved);
-  }
-
-  #writeDirty(limiter: KeyedLimiter, dirty: KeySet, page: StatePageWriter): void {
+  #writeDirty(dirty: KeySet, page: StatePageWriter): void {
     // Goes round in hash order, so that a key charged all the time does not keep the others waiting.
     for (;;) {
       const place = dirty.nextFrom(this.#dirtyFrom);
       if (place < 0) break;
       this.#dirtyFrom = place;
-      if (!limiter.writeKey(highOf(place), lowOf(place), page)) return;
+      if (!this.writeKey(this.#dirtyIndex, highOf(place), lowOf(place), page)) return;
       dirty.delete(highOf(place), lowOf(place));
     }
     this.#dirtyFrom = 0;
@@ -340,10 +362,13 @@ export class ShardKeys {
   }
 
   #openWith(index: number, params: AlgorithmParams): Holding {
-    const options = { stagger: this.#stagger, budget: this.#budget };
+    const { dimension } = this.#policies.policies[index] as Policy;
+    // An organisation is one key, and so is everybody: nobody is full of those.
+    const census = dimension === "user" || dimension === "key" ? this.#census : undefined;
+    const options = { stagger: this.#stagger, budget: this.#budget, census };
     const limiter = new KeyedLimiter(createAlgorithm(params), options);
     const dirty = this.#isTracking ? new KeySet(this.#budget) : undefined;
-    return this.#hold(index, { limiter, params, dirty });
+    return this.#hold(index, { limiter, params, dirty, forgotten: new ForgottenKeys(this.#budget) });
   }
 
   /** Puts a holding in its place, its limiter reporting to whoever wants to know. */
@@ -362,10 +387,11 @@ export class ShardKeys {
     return holding;
   }
 
-  #retire({ limiter, dirty }: Holding): void {
+  #retire({ limiter, dirty, forgotten }: Holding): void {
     this.#retiredEvictions += limiter.evictedLive;
     this.#retiredOverflows += limiter.overflowed;
     limiter.dispose();
     dirty?.dispose();
+    forgotten.clear();
   }
 }

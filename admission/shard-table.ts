@@ -4,16 +4,19 @@
  *      newKeys ─▶ (filled) ─▶ open ─▶ decided here ─▶ freeze ─▶ on its way out ─▶ close
  *                                          ▲────── thaw ──────┘
  */
+import { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
-import { JournalledKeys } from "./journalled-keys.ts";
+import { JournalledKeys, type JournalHold } from "./journalled-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
 import type { Reservations } from "./reservations.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
 export class ShardTable {
   readonly shards: number;
-  /** What is reserved of keys here; to be set before a journal is kept. */
+  /** Who holds how many of the keys of all shards that are here, on their way in or out as well. */
+  readonly census = new KeyCensus();
+  /** What is reserved of keys here; undefined where nothing is ever lent. */
   reservations: Reservations | undefined;
   readonly #budget: MemoryBudget;
   #policies: PolicySet;
@@ -36,7 +39,7 @@ export class ShardTable {
 
   /** Keys for a shard, to be filled before it is opened. */
   newKeys(shard: number): ShardKeys {
-    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget);
+    return new ShardKeys(shard, shard / this.shards, this.#policies, this.#budget, this.census);
   }
 
   /**
@@ -107,9 +110,28 @@ export class ShardTable {
     return this.#journals[shard];
   }
 
+  /**
+   * Makes a key of an open shard one that was never seen.
+   *
+   * @returns what the journal must know before that is told to anybody; undefined where it keeps nothing of the key
+   */
+  forget(
+    shard: number,
+    policyIndex: number,
+    high: number,
+    low: number,
+    nowUs: Micros,
+  ): JournalHold | undefined {
+    this.decided(shard, nowUs)?.forget(policyIndex, high, low, nowUs);
+    const heavyKeys = this.#journals[shard]?.heavyKeys(policyIndex);
+    const reserved = this.reservations?.reservedOf(policyIndex, high, low) ?? 0;
+    return heavyKeys && { heavyKeys, position: heavyKeys.forgotten(high, low, reserved, nowUs) };
+  }
+
   /** Puts other policies in force. Each shard takes its keys over when it is next touched. */
   adopt(policies: PolicySet): void {
     this.#policies = policies;
+    this.census.reconsider();
     for (const journal of this.#journals) journal?.adopt(policies);
   }
 

@@ -3,6 +3,8 @@
  * worked out once — hash states that have already absorbed tenant and dimension, and the homes of its coarse
  * dimensions. Views are cached by tenant token and thrown away when the policies change.
  */
+import { KeyQuota } from "../algorithms/key-census.ts";
+import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { DIMENSIONS, type Dimension } from "../core/decision.ts";
 import { fnv1aString } from "../core/fnv1a.ts";
 import type { IdentityHash } from "../core/half-sip-hash.ts";
@@ -17,12 +19,27 @@ export const KEY = 1;
 export const ORG = 2;
 export const GLOBAL = 3;
 
+/** In place of a key in a hash that stands for the tenant as a holder of keys; no key is called so. */
+const QUOTA_TOKEN = "_quota";
+/** A tenant may fill a quarter of the memory, at 16 bytes a key. */
+const BUDGET_BYTES_PER_KEY = 4 * 16;
+
+export interface TenantViewOptions {
+  readonly hash: IdentityHash;
+  readonly shards: number;
+  /** Of which a tenant has its share where the policies do not say how many keys it may hold. */
+  readonly budget: MemoryBudget;
+}
+
 export class TenantView {
   readonly tenant: string;
   /** FNV-1a of the tenant token, to be continued with a key's. */
   readonly placement: number;
   readonly userHash: IdentityHash;
   readonly keyHash: IdentityHash;
+  /** How many users and keys it may hold in this process, each counted under every policy that looks at it. */
+  readonly keysMax: number;
+  readonly quota: KeyQuota;
   /** Policies that apply, finest dimension first: index into the policy set, and dimension. */
   readonly policyIndices: Int32Array;
   readonly dimensions: Uint8Array;
@@ -33,7 +50,7 @@ export class TenantView {
   readonly globalLow: number;
   readonly globalShard: number;
 
-  constructor(tenant: string, policies: PolicySet, hash: IdentityHash, shards: number) {
+  constructor(tenant: string, policies: PolicySet, { hash, shards, budget }: TenantViewOptions) {
     this.tenant = tenant;
     this.placement = fnv1aString(tenant);
     this.userHash = hash.withPrefix(identityPrefix(tenant, "user"));
@@ -43,6 +60,12 @@ export class TenantView {
     this.policyIndices = Int32Array.from(indices);
     this.dimensions = Uint8Array.from(indices, dimensionOf);
     const org = hash.withPrefix(identityPrefix(tenant, "org"));
+    org.ofString(QUOTA_TOKEN);
+    const id = org.high === 0 ? 1 : org.high;
+    const policiesOf = (dimension: number): number => this.dimensions.filter((d) => d === dimension).length;
+    const policiesMost = Math.max(policiesOf(USER), policiesOf(KEY));
+    this.keysMax = policies.keysMaxOf(tenant) ?? Math.floor(budget.bytesMax / BUDGET_BYTES_PER_KEY);
+    this.quota = KeyQuota.of(id, this.keysMax, policiesMost);
     org.ofString(ORG_TOKEN);
     this.orgHigh = org.high;
     this.orgLow = org.low;

@@ -65,20 +65,20 @@ export class ArrearsSlot {
     page.load(algorithm, this.#open(algorithm, page.nowUs), 0);
   }
 
-  /** Writes a copy into the slot of a new key. @returns whether there is anything to copy */
-  copyTo(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
+  /** Writes the state of a key never seen into its slot. */
+  start(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): void {
     const owed = this.at(algorithm, nowUs);
-    if (owed !== undefined) copyKey(algorithm, owed, words, at, nowUs);
-    return owed !== undefined;
+    if (owed === undefined) algorithm.open(words, at, nowUs);
+    else copyKey(algorithm, owed, words, at, nowUs);
   }
 
-  /** Adds a key that is not in the table to a page. @returns false when the page is full */
+  /** Adds a key to a page as one never seen. @returns false when the page is full */
   writeUnseen(algorithm: Algorithm, key: UnseenKey, page: StatePageWriter, nowUs: Micros): boolean {
     const words = new Uint32Array(2 + algorithm.stateWords);
     const place = placeOf(key.high, key.low);
     words[0] = highOf(place);
     words[1] = lowOf(place) << 16;
-    if (!this.copyTo(algorithm, words, 0, nowUs)) algorithm.open(words, 0, nowUs);
+    this.start(algorithm, words, 0, nowUs);
     const isAdded = page.add(algorithm, words, 0, nowUs, key.reserved);
     algorithm.release(words, 0);
     return isAdded;

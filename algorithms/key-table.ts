@@ -15,6 +15,7 @@
  * Memory: at most 2.25 times the old array while growing. With many tables the starting sizes are spread
  * (`stagger`), so that they do not all grow at the same moment.
  */
+import { isMarked, type KeyCensus } from "./key-census.ts";
 import { SlotArray } from "./slot-array.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 
@@ -50,6 +51,8 @@ export interface KeyTableOptions {
   /** 0 … 1, this table's place in the growth cycle among its siblings. */
   readonly stagger?: number;
   readonly budget?: MemoryBudget;
+  /** Told of every marked key that comes or goes. */
+  readonly census?: KeyCensus | undefined;
 }
 
 export class KeyTable {
@@ -59,6 +62,7 @@ export class KeyTable {
   readonly #stateWords: number;
   readonly #reaper: Reaper;
   readonly #budget: MemoryBudget;
+  readonly #census: KeyCensus | undefined;
   /** First size of this table's series; the others are GROWTH times the one before, rounded up. */
   readonly #smallest: number;
   #current: SlotArray;
@@ -72,6 +76,7 @@ export class KeyTable {
     this.#stateWords = options.stateWords;
     this.#reaper = reaper;
     this.#budget = options.budget ?? new MemoryBudget(Infinity);
+    this.#census = options.census;
     this.#smallest = SLOTS_MIN * GROWTH ** (options.stagger ?? 0);
     const slots = this.#sizeFor((options.keysExpected ?? 0) / LOAD_MAX);
     this.#current = new SlotArray(slots, options.stateWords);
@@ -115,7 +120,10 @@ export class KeyTable {
       const array = this.#arrayOf(stored);
       const at = array.insert(stored, low & 0xffff);
       this.words = array.words;
-      if (at >= 0) return at;
+      if (at >= 0) {
+        if (isMarked(stored)) this.#census?.count(stored, low & 0xffff, 1);
+        return at;
+      }
       this.#relieveTail(array);
     }
   }
@@ -123,7 +131,7 @@ export class KeyTable {
   /** Drops the entry at an offset of `words`, which `find`, `insert` or `sample` named. */
   remove(words: Uint32Array, at: number): void {
     const array = words === this.#current.words ? this.#current : (this.#next as SlotArray);
-    this.#reaper.release(words, at);
+    this.#letGo(words, at);
     array.remove(at);
     // Successors moved one slot left; without this the sweep would step over one of them.
     if (array === this.#current && at < this.#sweepAt) this.#sweepAt -= array.stride;
@@ -139,7 +147,7 @@ export class KeyTable {
     const { words, stride } = array;
     for (let seen = 0; seen < slots && this.#sweepAt < words.length; seen += 1) {
       if (words[this.#sweepAt] !== 0 && this.#reaper.isIdle(words, this.#sweepAt)) {
-        this.#reaper.release(words, this.#sweepAt);
+        this.#letGo(words, this.#sweepAt);
         array.remove(this.#sweepAt);
       } else {
         this.#sweepAt += stride;
@@ -152,9 +160,21 @@ export class KeyTable {
     return true;
   }
 
+  /** Drops the idle ones among `slots` slots from a key's place onwards. @param high of either sign */
+  sweepNear(high: number, slots: number): void {
+    const stored = storedHigh(high);
+    const array = this.#arrayOf(stored);
+    const { words, stride } = array;
+    let at = array.probeStart(stored);
+    for (let seen = 0; seen < slots && at < words.length; seen += 1) {
+      if (words[at] !== 0 && this.#reaper.isIdle(words, at)) this.remove(words, at);
+      else at += stride;
+    }
+  }
+
   /** Drops everything. */
   clear(): void {
-    this.forEach((words, at) => this.#reaper.release(words, at));
+    this.forEach((words, at) => this.#letGo(words, at));
     this.#budget.release(this.bytes);
     this.#next = undefined;
     this.#become(new SlotArray(this.#sizeFor(0), this.#stateWords));
@@ -163,7 +183,7 @@ export class KeyTable {
 
   /** Gives all memory back; the table must not be used any more. */
   dispose(): void {
-    this.forEach((words, at) => this.#reaper.release(words, at));
+    this.forEach((words, at) => this.#letGo(words, at));
     this.#budget.release(this.bytes);
   }
 
@@ -210,6 +230,13 @@ export class KeyTable {
     return this.#budget.has(SlotArray.bytesFor(this.#sizeFor(slots + 1), this.#stateWords));
   }
 
+  /** Whatever is known of an entry elsewhere ends; its slot is the caller's business. */
+  #letGo(words: Uint32Array, at: number): void {
+    const high = words[at] as number;
+    if (isMarked(high)) this.#census?.count(high, (words[at + 1] as number) >>> 16, -1);
+    this.#reaper.release(words, at);
+  }
+
   /** In hash order. */
   #arrays(): readonly SlotArray[] {
     return this.#next === undefined ? [this.#current] : [this.#next, this.#current];
@@ -244,7 +271,7 @@ export class KeyTable {
         return;
       }
       if (high === 0) continue;
-      if (this.#reaper.isIdle(words, at)) this.#reaper.release(words, at);
+      if (this.#reaper.isIdle(words, at)) this.#letGo(words, at);
       else while ((this.#next as SlotArray).adopt(words, at) < 0) this.#enlargeNext();
       source.count -= 1;
       this.#boundary = high + 1;

@@ -7,8 +7,8 @@
  *      commit()                                       charges what the last evaluate found
  *
  * Time is the running maximum of what callers say: a clock that steps back mints nothing. Keys whose state
- * is indistinguishable from new are swept away; under a spent memory budget a new key takes the place of
- * another, and when all are blocked, new keys share one overflow bucket (key-room.ts). Both are counted.
+ * is indistinguishable from new are swept away; a new key whose tenant is full shares the tenant's overflow
+ * bucket, and under a spent memory budget it takes the place of another (key-room.ts). Both are counted.
  *
  * Keys travel by pages (state-page.ts), exactly as they stand: `writePage` walks the table between decisions,
  * `track` names what is charged meanwhile. After a crash keys never seen may owe something (arrears.ts).
@@ -20,7 +20,8 @@ import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { ArrearsSlot, type Arrears } from "./arrears.ts";
 import { moveKey } from "./key-copy.ts";
-import { isOverflow, KeyRoom, OVERFLOW } from "./key-room.ts";
+import type { KeyQuota } from "./key-census.ts";
+import { isOverflow, KeyRoom, type KeyRoomOptions } from "./key-room.ts";
 import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { StatePageReader, StatePageWriter } from "./state-page.ts";
@@ -30,10 +31,7 @@ const SWEEPS_PER_STALE = 4;
 /** Keys that one page looks at, idle ones among them: a few milliseconds' worth. */
 const LOOKS_PER_PAGE = 32_768;
 
-export interface KeyedLimiterOptions extends Omit<KeyTableOptions, "stateWords"> {
-  /** Most keys held; the memory budget alone decides when absent. */
-  readonly keysMax?: number;
-}
+export interface KeyedLimiterOptions extends Omit<KeyTableOptions, "stateWords">, KeyRoomOptions {}
 
 export class KeyedLimiter implements Reaper {
   // What every decision reads comes first: that keeps it in few cache lines.
@@ -53,8 +51,8 @@ export class KeyedLimiter implements Reaper {
   /** When the sweep must have gone round. */
   #sweepDueUs = 0;
 
-  /** Checks and reports of new keys that went to the shared overflow bucket. */
-  overflowed = 0;
+  /** Of the tenant whose key comes next; undefined for one that needs not share. Read when it is absent. */
+  quota: KeyQuota | undefined;
   readonly #room: KeyRoom;
   /** Where a key that is not in the table is evaluated. */
   readonly #fresh: Uint32Array;
@@ -63,14 +61,12 @@ export class KeyedLimiter implements Reaper {
   /** What the algorithm holds outside the table, as booked in the budget. */
   #outsideBytes = 0;
   #touched: KeyListener | undefined;
-  /** Whether the shared bucket may be in the table though nothing has overflowed here. */
-  #hasAdoptedOverflow = false;
 
   constructor(algorithm: Algorithm, options: KeyedLimiterOptions = {}) {
     this.#algorithm = algorithm;
     this.#nowUs = micros(-1);
     this.#table = new KeyTable({ ...options, stateWords: algorithm.stateWords }, this);
-    this.#room = new KeyRoom(this.#table, options.keysMax ?? Infinity);
+    this.#room = new KeyRoom(this.#table, this.#arrears, options);
     this.#fresh = new Uint32Array(2 + algorithm.stateWords);
     this.#budget = options.budget;
     this.#hasAftermath = algorithm.log !== undefined;
@@ -87,6 +83,25 @@ export class KeyedLimiter implements Reaper {
   /** Keys dropped although they were not idle: limits forgotten for lack of memory. */
   get evictedLive(): number {
     return this.#room.evictedLive;
+  }
+
+  /** Checks and reports of new keys that went to an overflow bucket. */
+  get overflowed(): number {
+    return this.#room.overflowed;
+  }
+
+  /** Whose slot the last decision was about: the key's own identity, or that of the bucket it shared. */
+  get high(): number {
+    return this.#high;
+  }
+
+  get low(): number {
+    return this.#low;
+  }
+
+  /** Whether that was the key's own. @param high, low as given to the decision */
+  isAbout(high: number, low: number): boolean {
+    return high === this.#high && low === this.#low;
   }
 
   bytes(): number {
@@ -123,17 +138,17 @@ export class KeyedLimiter implements Reaper {
     if (this.#hasAftermath) this.#followUp();
   }
 
-  /** Makes a key one that was never seen. @returns whether there was anything to forget */
-  forget(high: number, low: number): boolean {
+  /** Makes a key one that was never seen, and names it: pages may remember one that is gone from here. */
+  forget(high: number, low: number, nowUs: Micros): void {
+    if (nowUs > this.#nowUs) this.#advance(nowUs);
     this.#high = high;
     this.#low = low;
     const at = this.#table.find(high, low);
-    if (at < 0) return false;
-    // In place: where its state was written to before, this one must be written over it.
-    this.#algorithm.release(this.#table.words, at);
-    this.#start(this.#table.words, at);
+    if (at >= 0) {
+      this.#algorithm.release(this.#table.words, at);
+      this.#arrears.start(this.#algorithm, this.#table.words, at, this.#nowUs);
+    }
     if (this.#hasAftermath) this.#followUp();
-    return true;
   }
 
   /** Charges usage that already happened, whatever the limit says. */
@@ -201,15 +216,15 @@ export class KeyedLimiter implements Reaper {
   }
 
   /**
-   * Adds one key to a page that was begun here, as it stands; one that is not in the table only when the page
-   * says what is `reserved` of it, as a key never seen.
+   * Adds one key to a page that was begun here, as it stands. One that is not in the table is left out, or
+   * written as never seen: where it `isForgotten`, or the page says what is `reserved`.
    *
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter, reserved = 0): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter, isForgotten = false, reserved = 0): boolean {
     const at = this.#table.find(high, low);
     if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs, reserved);
-    if (!page.isReserving) return true;
+    if (!isForgotten && !page.isReserving) return true;
     return this.#arrears.writeUnseen(this.#algorithm, { high, low, reserved }, page, this.#nowUs);
   }
 
@@ -316,13 +331,12 @@ export class KeyedLimiter implements Reaper {
     this.#sweepDueUs = this.#nowUs + this.#algorithm.staleAfterUs / SWEEPS_PER_STALE;
   }
 
-  /** A new key starts fresh or in arrears, unless there is no room for it. */
+  /** A new key starts fresh or in arrears, unless it has to share a bucket that is there. */
   #evaluateAbsent(cost: number, verdict: Verdict): void {
-    const mayShare = this.overflowed > 0 || this.#hasAdoptedOverflow;
-    const shared = mayShare ? this.#table.find(OVERFLOW.high, OVERFLOW.low) : -1;
-    if (shared >= 0 && !this.#room.has(this.#high, this.#algorithm, this.#nowUs)) {
-      this.#at = this.#openOverflow();
-      this.#algorithm.evaluate(this.#table.words, this.#at, cost, this.#nowUs, verdict);
+    const shared = this.#room.shared(this.#high, this.quota, this.#algorithm, this.#nowUs);
+    if (shared >= 0) {
+      this.#lookAt(shared);
+      this.#algorithm.evaluate(this.#table.words, shared, cost, this.#nowUs, verdict);
       return;
     }
     const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
@@ -332,35 +346,16 @@ export class KeyedLimiter implements Reaper {
 
   /** Apart from `commit`, so that compilers give their attention there to keys that are in the table. */
   #commitNew(cost: number): void {
-    this.#at = this.#open();
+    this.#lookAt(this.#room.open(this.#high, this.#low, this.quota, this.#algorithm, this.#nowUs));
     this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
     if (this.#hasAftermath) this.#followUp();
   }
 
-  /** A slot for the key of the last evaluate: its own and fresh, or the shared one. */
-  #open(): number {
-    const at = this.#room.insert(this.#high, this.#low, 0, this.#algorithm, this.#nowUs);
-    if (at < 0) return this.#openOverflow();
-    this.#start(this.#table.words, at);
-    return at;
-  }
-
-  /** The shared bucket's slot for one key more, made if need be; it becomes the key looked at. */
-  #openOverflow(): number {
-    this.overflowed += 1;
-    this.#high = OVERFLOW.high;
-    this.#low = OVERFLOW.low;
-    const found = this.#table.find(OVERFLOW.high, OVERFLOW.low);
-    if (found >= 0) return found;
-    const at = this.#table.insert(OVERFLOW.high, OVERFLOW.low, true);
-    this.#start(this.#table.words, at);
-    return at;
-  }
-
-  /** Writes the state of a key never seen. */
-  #start(words: Uint32Array, at: number): void {
-    const hasCopied = this.#arrears.copyTo(this.#algorithm, words, at, this.#nowUs);
-    if (!hasCopied) this.#algorithm.open(words, at, this.#nowUs);
+  /** Goes on with the slot that the room has named. */
+  #lookAt(at: number): void {
+    this.#at = at;
+    this.#high = this.#room.high;
+    this.#low = this.#room.low;
   }
 
   /** Whether the page's entry has a slot of its own now. */
@@ -370,8 +365,8 @@ export class KeyedLimiter implements Reaper {
     page.load(this.#algorithm, incoming, 0);
     let at = this.#table.find(high, low);
     if (isOverflow(high, low)) {
-      this.#hasAdoptedOverflow = true;
-      if (at >= 0 && this.overflowed > 0) return this.#cover(at, incoming);
+      this.#room.hasAdoptedBucket = true;
+      if (at >= 0 && this.#room.hasMadeBucket) return this.#cover(at, incoming);
     }
     if (at >= 0) {
       this.#algorithm.release(this.#table.words, at);
@@ -385,7 +380,9 @@ export class KeyedLimiter implements Reaper {
         const left = this.#room.leftOf(this.#algorithm, incoming, 0, this.#nowUs);
         at = this.#room.insert(high, low, left, this.#algorithm, this.#nowUs);
       }
-      if (at < 0) return this.#cover(this.#openOverflow(), incoming);
+      if (at < 0) {
+        return this.#cover(this.#room.openOverflow(this.#algorithm, this.#nowUs), incoming);
+      }
     }
     moveKey(incoming, this.#table.words, at, this.#algorithm.stateWords);
     return true;

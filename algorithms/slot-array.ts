@@ -58,7 +58,7 @@ export class SlotArray {
   find(high: number, tag: number): number {
     const words = this.words;
     const stride = this.stride;
-    for (let at = this.#probeStart(high); at < words.length; at += stride) {
+    for (let at = this.probeStart(high); at < words.length; at += stride) {
       const stored = words[at] as number;
       if (stored === high) {
         if ((words[at + 1] as number) >>> 16 === tag) return at;
@@ -77,7 +77,7 @@ export class SlotArray {
     const words = this.words;
     const stride = this.stride;
     let best = -1;
-    for (let at = this.#probeStart(high); at < words.length; at += stride) {
+    for (let at = this.probeStart(high); at < words.length; at += stride) {
       const stored = words[at] as number;
       if (best >= 0 && stored !== words[best]) break;
       if (stored === 0 || stored < high) continue;
@@ -92,7 +92,7 @@ export class SlotArray {
   insert(high: number, tag: number): number {
     const words = this.words;
     const stride = this.stride;
-    let at = this.#probeStart(high);
+    let at = this.probeStart(high);
     while (at < words.length && words[at] !== 0 && (words[at] as number) <= high) at += stride;
     let free = at;
     while (free < words.length && words[free] !== 0) free += stride;
@@ -125,12 +125,13 @@ export class SlotArray {
     return at;
   }
 
-  #home(high: number): number {
-    return Math.floor(high * this.#scale) * this.stride;
-  }
-
-  #probeStart(high: number): number {
+  /** Offset of the first slot that an entry may be in. */
+  probeStart(high: number): number {
     const home = this.#home(high);
     return home < this.floor ? this.floor : home;
+  }
+
+  #home(high: number): number {
+    return Math.floor(high * this.#scale) * this.stride;
   }
 }

@@ -6,6 +6,7 @@
  * key ever becomes idle, so all stay live. The packages read their own clock, as their interface has it.
  */
 import { ALGORITHMS, type AlgorithmName } from "../algorithms/algorithm.ts";
+import { KeyCensus, KeyQuota, markedLow } from "../algorithms/key-census.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../algorithms/registry.ts";
 import { Verdict } from "../core/decision.ts";
@@ -40,6 +41,9 @@ export function isOurs(name: ContestantName): name is AlgorithmName {
   return ALGORITHMS.some((algorithm) => algorithm === name);
 }
 
+/** One tenant's keys, counted as in a process: with the room that a tenant has by default. */
+const QUOTA = KeyQuota.of(0x5eed5eed, 2 ** 26, 1);
+
 class Ours implements Contestant {
   readonly #shards: readonly KeyedLimiter[];
   readonly #hash = new IdentityHash(0x5eed, 0x5eed);
@@ -48,9 +52,10 @@ class Ours implements Contestant {
 
   constructor(algorithm: AlgorithmName, { limit, windowUs, shards }: ContestantOptions) {
     const params = { algorithm, limit, windowUs: micros(windowUs) };
+    const census = new KeyCensus();
     this.#shards = Array.from(
       { length: shards },
-      (_, shard) => new KeyedLimiter(createAlgorithm(params), { stagger: shard / shards }),
+      (_, shard) => new KeyedLimiter(createAlgorithm(params), { stagger: shard / shards, census }),
     );
   }
 
@@ -63,7 +68,8 @@ class Ours implements Contestant {
     for (const key of keys) {
       const limiter = shards.length === 1 ? shards[0]! : shards[homeShard("acme", key, shards.length)]!;
       hash.ofString(key);
-      limiter.decide(hash.high, hash.low, 1, nowUs, verdict);
+      limiter.quota = QUOTA;
+      limiter.decide(hash.high, markedLow(hash.high, hash.low, QUOTA.tenant), 1, nowUs, verdict);
       if (verdict.outcome !== "allowed") denied += 1;
     }
     return denied;

@@ -10,7 +10,8 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { ParlError } from "../core/errors.ts";
 
-type Chunks = Iterable<string> | AsyncIterable<string>;
+type Chunk = string | Uint8Array;
+type Chunks = Iterable<Chunk> | AsyncIterable<Chunk>;
 
 /** Compressed when the name ends in `.gz`. */
 export async function writeWhole(path: string, chunks: Chunks): Promise<void> {

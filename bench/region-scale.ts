@@ -2,16 +2,22 @@
  * `npm run bench:region`: what several actor processes do for a region, everything real and on loopback.
  *
  *      throughput     packed checks a second with 1, 2, … processes, keys drawn by Zipf
- *      scaling out    one process joins while checks run: how long until it has its share, checks failed
+ *      scaling out    one process joins while checks run: how long until it has its share, checks failed, and for
+ *                     how long a shard on its way decides nothing
  *      graceful end   SIGTERM while checks run: how long until it has handed over, checks failed
  *      takeover       kill -9: how long until every shard has an owner again
+ *
+ * Meanwhile some keys are exhausted. Each is asked for three times its limit after shards have moved, and again
+ * after the crash: what is let through then was let through twice.
  */
 import { once } from "node:events";
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as passed } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { connectParl, type ParlClient } from "../client/parl-client.ts";
+import { assert } from "../core/assert.ts";
 import { Prng } from "../core/prng.ts";
+import { US_PER_MS } from "../core/units.ts";
 import { runCommand } from "./command.ts";
 import type { Flags } from "./flags.ts";
 import { describeMachine, machineLine } from "./machine.ts";
@@ -21,6 +27,11 @@ import { alignedTable, median, spokenCount } from "./report.ts";
 import { Zipf } from "./zipf.ts";
 
 const TENANT = "bench";
+/** Whose keys stay where they are (region-policy.yaml). */
+const HELD = "held";
+const HELD_LIMIT = 100;
+const EXHAUSTED_KEYS = 300;
+const OFFERED_LIMITS = 3;
 const DRAWS = 2 ** 20;
 const IN_FLIGHT = 4_096;
 const POLL_MS = 10;
@@ -28,7 +39,12 @@ const ROUNDS = 3;
 
 interface Census {
   readonly unowned: number;
-  readonly members: readonly { readonly member: string; readonly owned: readonly unknown[] }[];
+  readonly members: readonly {
+    readonly member: string;
+    readonly owned: readonly unknown[];
+    readonly keys: number;
+    readonly tallies: { readonly handoffs: { readonly given: number; readonly frozenUs: number } };
+  }[];
 }
 
 interface Row {
@@ -45,17 +61,21 @@ async function run(flags: Flags): Promise<void> {
   const keys = drawKeys(flags);
   const most = flags.count("processes", { min: 2, max: 16 });
   const progress = new Progress("region");
-  await using region = await startRegion();
-  const scene = new Scene(region, await connect({ servers: region.url }), await client(region.url));
+  const shards = flags.count("shards", { min: 1, max: 64 });
+  await using region = await startRegion({ policies: "region-policy.yaml", shards });
+  const parl = await client(region.url, shards);
+  const scene = new Scene(region, shards, await connect({ servers: region.url }), parl);
   const rows: Row[] = [];
   try {
     await scene.fill(flags.count("keys", { min: 1 }));
+    await scene.exhaust();
     for (let processes = 1; processes <= most; processes *= 2) {
-      while (scene.processes < processes) rows.push(await scene.grow());
+      while (scene.processes < processes) rows.push(...(await scene.grow()));
       rows.push(await scene.throughput(keys, checks));
       progress.update(processes / (most + 1));
     }
-    rows.push(await scene.shrink(), await scene.lose());
+    rows.push(await scene.shrink(), await scene.overspend("shards have moved"));
+    rows.push(await scene.lose(), await scene.overspend("a crash"));
   } finally {
     await scene.close();
   }
@@ -66,12 +86,14 @@ async function run(flags: Flags): Promise<void> {
 
 class Scene {
   readonly #region: RegionProcess;
+  readonly #shards: number;
   readonly #nats: NatsConnection;
   readonly #parl: ParlClient;
   readonly #added: ChildProcess[] = [];
 
-  constructor(region: RegionProcess, nats: NatsConnection, parl: ParlClient) {
+  constructor(region: RegionProcess, shards: number, nats: NatsConnection, parl: ParlClient) {
     this.#region = region;
+    this.#shards = shards;
     this.#nats = nats;
     this.#parl = parl;
   }
@@ -85,10 +107,41 @@ class Scene {
     await this.#nats.close();
   }
 
-  /** Spends one unit of every key. */
+  /** Spends one unit of every key that is to be held. */
   async fill(keys: number): Promise<void> {
     let next = 0;
-    await this.#ask(IN_FLIGHT, () => (next < keys ? `user-${(next += 1)}` : undefined));
+    await this.#ask(IN_FLIGHT, () => (next < keys ? `user-${(next += 1)}` : undefined), HELD);
+  }
+
+  /** Spends all of some other keys. */
+  async exhaust(): Promise<void> {
+    const keys = exhaustedKeys();
+    const spend = (key: string) => this.#parl.check({ tenant: HELD, key, cost: HELD_LIMIT });
+    const answers = await Promise.all(keys.map(spend));
+    assert(
+      answers.every(({ allowed }) => allowed),
+      "a key that was never seen has its whole limit",
+    );
+  }
+
+  /** Asks for more of the exhausted keys; units let through. */
+  async overspend(after: string): Promise<Row> {
+    let units = 0;
+    let failed = 0;
+    const spend = async (key: string): Promise<void> => {
+      for (let unit = 0; unit < OFFERED_LIMITS * HELD_LIMIT; unit += 1) {
+        const answer = await this.#parl.check({ tenant: HELD, key }).catch(() => undefined);
+        if (answer === undefined) failed += 1;
+        else if (answer.allowed) units += 1;
+      }
+    };
+    await Promise.all(exhaustedKeys().map(spend));
+    return this.#row(
+      `let through of ${EXHAUSTED_KEYS} exhausted keys after ${after}`,
+      units,
+      "units",
+      failed,
+    );
   }
 
   async throughput(keys: readonly string[], checks: number): Promise<Row> {
@@ -104,14 +157,26 @@ class Scene {
   }
 
   /** One more process, until it has its share. */
-  async grow(): Promise<Row> {
+  async grow(): Promise<Row[]> {
     const load = this.#load();
+    const before = givenIn(await this.#until(() => true));
     const startedMs = performance.now();
     this.#added.push(await this.#region.addActor(`b${this.processes}`));
-    const share = Math.floor(64 / this.processes) - 1;
-    await this.#until(({ members }) => members.every(({ owned }) => owned.length >= share));
+    const share = Math.max(1, Math.floor(this.#shards / this.processes) - 1);
+    const census = await this.#until(({ members }) => members.every(({ owned }) => owned.length >= share));
     const tookMs = performance.now() - startedMs;
-    return this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop());
+    const after = givenIn(census);
+    const frozenMs = (after.frozenUs - before.frozenUs) / US_PER_MS / (after.given - before.given);
+    const keys = census.members.reduce((sum, member) => sum + member.keys, 0);
+    return [
+      this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop()),
+      this.#row(
+        `… each shard of ${spokenCount(keys / this.#shards)} keys decides nothing for`,
+        frozenMs,
+        "ms",
+        0,
+      ),
+    ];
   }
 
   /** SIGTERM, until the process has gone. */
@@ -152,11 +217,11 @@ class Scene {
   }
 
   /** Asks with so many callers until there are no more keys. @returns how many checks failed */
-  async #ask(callers: number, next: () => string | undefined): Promise<number> {
+  async #ask(callers: number, next: () => string | undefined, tenant = TENANT): Promise<number> {
     let failed = 0;
     const caller = async (): Promise<void> => {
       for (let key = next(); key !== undefined; key = next()) {
-        await this.#parl.check({ tenant: TENANT, key }).catch(() => (failed += 1));
+        await this.#parl.check({ tenant, key }).catch(() => (failed += 1));
       }
     };
     await Promise.all(Array.from({ length: callers }, caller));
@@ -164,10 +229,10 @@ class Scene {
   }
 
   /** Waits until every shard is owned and more holds. */
-  async #until(isThere: (census: Census) => boolean): Promise<void> {
+  async #until(isThere: (census: Census) => boolean): Promise<Census> {
     for (;;) {
       const census = (await this.#nats.request("parl.observe.region", "", { timeout: 5_000 })).json<Census>();
-      if (census.unowned === 0 && isThere(census)) return;
+      if (census.unowned === 0 && isThere(census)) return census;
       await passed(POLL_MS);
     }
   }
@@ -177,8 +242,23 @@ class Scene {
   }
 }
 
-function client(url: string): Promise<ParlClient> {
-  return connectParl({ regions: [{ name: "bench", servers: [url] }], deadlineMs: 1_000 });
+function client(url: string, shards: number): Promise<ParlClient> {
+  return connectParl({ regions: [{ name: "bench", servers: [url] }], deadlineMs: 1_000, shards });
+}
+
+function exhaustedKeys(): string[] {
+  return Array.from({ length: EXHAUSTED_KEYS }, (_, i) => `exhausted-${i}`);
+}
+
+/** Shards handed over so far, and for how long they decided nothing. */
+function givenIn({ members }: Census): { given: number; frozenUs: number } {
+  return members.reduce(
+    (sum, { tallies: { handoffs } }) => ({
+      given: sum.given + handoffs.given,
+      frozenUs: sum.frozenUs + handoffs.frozenUs,
+    }),
+    { given: 0, frozenUs: 0 },
+  );
 }
 
 function drawKeys(flags: Flags): string[] {
@@ -193,7 +273,7 @@ function tableOf(rows: readonly Row[]): string {
     rows.map(({ what, processes, value, unit, failed }) => [
       what,
       String(processes),
-      spokenCount(value),
+      value < 10 ? value.toFixed(1) : spokenCount(value),
       unit,
       spokenCount(failed),
     ]),
@@ -207,6 +287,7 @@ await runCommand({
     keys: { value: "N", about: "different keys, all held", fallback: "1_000_000" },
     checks: { value: "N", about: "checks in a round of throughput", fallback: "1_000_000" },
     processes: { value: "N", about: "most actor processes", fallback: "4" },
+    shards: { value: "N", about: "shards they share; fewer are larger", fallback: "64" },
     seed: { value: "N", about: "seed of the draws", fallback: "1" },
     json: { about: "print one line of JSON instead of the table" },
   },

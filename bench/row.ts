@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { ParlError } from "../core/errors.ts";
+import { csvLine } from "./csv.ts";
 import { isSystemError, writeWhole } from "./output-file.ts";
 
 export interface Row {
@@ -76,15 +77,6 @@ async function existing(path: string): Promise<string> {
       cause,
     });
   }
-}
-
-function csvLine(values: readonly (string | number | null)[]): string {
-  return `${values.map(csvField).join(",")}\n`;
-}
-
-function csvField(value: string | number | null): string {
-  const text = value === null ? "" : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function shownValue(value: string | number | null): string {

@@ -69,6 +69,13 @@ const FLAGS = {
     about:
       "How long this process may answer without hearing from the lease store; the same in all processes.",
   },
+  replicas: {
+    type: "string",
+    value: "<number>",
+    default: "1",
+    env: "PARL_REPLICAS",
+    about: "Servers of the region that keep a copy of leases and journal, when this process makes them.",
+  },
   "claim-at-once": {
     type: "boolean",
     about:
@@ -126,6 +133,7 @@ export const actor: Command = {
       },
       ...(flags.secret === undefined ? {} : { secret: checkedSecret(flags.secret) }),
       leaseTtlMs: wholeNumber("lease-ms", flags["lease-ms"], 100, 600_000),
+      replicas: wholeNumber("replicas", flags.replicas, 1, 5),
       claimAtOnce: flags["claim-at-once"],
       say: (words) => io.stderr.write(`parl actor ${flags.region}: ${words}\n`),
       ...(recording === undefined

@@ -45,18 +45,22 @@ export const doctor: Command = {
     const { flags } = parseFlags(argv, FLAGS, io.env);
     const shards = wholeNumber("shards", flags.shards, 1, 4_096);
     const regions = parseRegionList(flags.regions);
+    let policies: readonly string[] | undefined;
     const findings: Finding[] = [
       nodeVersion(),
       await finding("nats-server", () => {
         const { path, version, source } = locateNatsServer({ root: ROOT, env: io.env });
         return `${version} at ${path} (${source})`;
       }),
-      await finding(
-        "policies",
-        async () => `${(await loadPolicyFile(flags.policies)).policies.length} in ${flags.policies}`,
-      ),
-      ...(await Promise.all(regions.map((region) => examineRegion(region, shards)))).flat(),
+      await finding("policies", async () => {
+        policies = (await loadPolicyFile(flags.policies)).policies.map(({ name }) => name);
+        return `${policies.length} in ${flags.policies}`;
+      }),
     ];
+    const expected = { shards, ...(policies !== undefined && { policies }) };
+    for (const found of await Promise.all(regions.map((region) => examineRegion(region, expected)))) {
+      findings.push(...found);
+    }
     const rows = findings.map(({ subject, isGood, detail }) => [isGood ? "ok" : "WRONG", subject, detail]);
     io.stdout.write(flags.json ? `${JSON.stringify({ findings })}\n` : table(["", "what", "finding"], rows));
     return findings.every(({ isGood }) => isGood) ? EXIT_OK : EXIT_FAILED;

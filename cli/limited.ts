@@ -1,4 +1,4 @@
-/** `parl limited`: who is being refused now, most refused first. */
+/** `parl limited`: who is being refused now, most refused first, and whose new keys share a bucket. */
 import type { LimitedAnswer } from "../actors/admin-desk.ts";
 import { LIMITED_SUBJECT } from "../actors/admin-request.ts";
 import { HITTERS_TRACKED } from "../admission/heavy-hitters.ts";
@@ -22,7 +22,7 @@ export const limited: Command = {
   help: helpText({
     usage: "parl limited [region] [flags]",
     about:
-      "Lists the keys refused most often of late: every refusal counts 1 and its count halves every 30 s, so\n±1 means nothing and ±0 is exact. A key is listed for as long as it keeps asking. The call is audited.",
+      "Lists the keys refused most often of late: every refusal counts 1 and its count halves every 30 s, so\n±1 means nothing and ±0 is exact. A key is listed for as long as it keeps asking. Tenants that hold as many\nkeys as they may are listed below: new keys of theirs share a bucket. The call is audited.",
     flags: FLAGS,
     examples: ["parl limited", "parl limited eu --top 5 --json"],
   }),
@@ -37,7 +37,9 @@ export const limited: Command = {
       command: "limited",
       io,
     });
-    io.stdout.write(flags.json ? `${JSON.stringify({ regions: answers })}\n` : listed(answers));
+    io.stdout.write(
+      flags.json ? `${JSON.stringify({ regions: answers })}\n` : `${listed(answers)}${listedFull(answers)}`,
+    );
     for (const { region, members, membersExpected } of answers) {
       if (members >= membersExpected) continue;
       io.stderr.write(
@@ -63,4 +65,11 @@ function listed(answers: readonly LimitedAnswer[]): string {
   );
   if (rows.length === 0) return answers.length === 0 ? "" : "nobody is being refused\n";
   return table(["region", "tenant", "dimension", "key", "policy", "refused", "", "ms to wait"], rows);
+}
+
+function listedFull(answers: readonly LimitedAnswer[]): string {
+  const rows = answers.flatMap(({ region, fullTenants }) =>
+    fullTenants.map(({ tenant, keys, keysMax }) => [region, tenant, keys, keysMax]),
+  );
+  return rows.length === 0 ? "" : `\n${table(["region", "full tenant", "keys about", "may hold"], rows)}`;
 }

@@ -1,5 +1,5 @@
 /** The `parl` command: finds the subcommand, hands it the world, and exits with its code. */
-import { EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
 
 /** Loaded when asked for, so that an actor does not wait for the gateway's libraries. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -16,6 +16,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["reset", async () => (await import("./reset.ts")).reset],
   ["doctor", async () => (await import("./doctor.ts")).doctor],
 ]);
+
+/** How long to wait for what is still open once the command is done. */
+const LINGER_MS = 500;
 
 async function overview(): Promise<string> {
   const commands = await Promise.all([...COMMANDS.values()].map((load) => load()));
@@ -35,11 +38,17 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   const interrupt = new AbortController();
-  // A second signal ends the process at once.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => interrupt.abort());
+    process.once(signal, () => {
+      interrupt.abort();
+      // The same signal again ends the process at once; an exit is heard by those who have something to end.
+      process.once(signal, () => process.exit(EXIT_INTERRUPTED));
+    });
   const { stdout, stderr, env } = process;
   return runCommand(await load(), rest, { stdout, stderr, env, signal: interrupt.signal });
 }
 
 process.exitCode = await main(process.argv.slice(2));
+// A command has closed what it opened; but the NATS library keeps the socket of an attempt it gave up, when
+// the server took the call and never said a word, and that would keep us here.
+setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -6,7 +6,7 @@ import { askRegions, chosenRegions, REGION_FLAG, type Question } from "./admin/a
 import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, type FlagTable } from "./flags.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
-import { table, type Cell } from "./table.ts";
+import { percent, table, type Cell } from "./table.ts";
 
 const FLAGS = {
   tenant: { type: "string", value: "<name>", default: "default", about: "Tenant the key belongs to." },
@@ -21,13 +21,25 @@ type Observation = Readonly<Record<string, unknown>>;
 interface View {
   readonly header: readonly string[];
   readonly rows: (answer: Observation) => readonly (readonly Cell[])[];
+  /** Another table below. */
+  readonly more?: View;
 }
 
 const NOBODY = "no process of the region answers; start one with parl actor";
 
 const VIEWS = {
   key: {
-    header: ["region", "shard", "policy", "dimension", "algorithm", "remaining", "limit", "ms to wait"],
+    header: [
+      "region",
+      "shard",
+      "policy",
+      "dimension",
+      "algorithm",
+      "remaining",
+      "limit",
+      "ms to wait",
+      "bucket",
+    ],
     rows: ({ region, shard, policies }) =>
       list(policies).map((each) => [
         cell(region),
@@ -35,6 +47,7 @@ const VIEWS = {
         ...["policy", "dimension", "algorithm", "remaining", "limit", "retryAfterMs"].map((name) =>
           cell(each[name]),
         ),
+        each["overflow"] === true ? "shared" : "its own",
       ]),
   },
   policy: {
@@ -67,6 +80,32 @@ const VIEWS = {
         ...[shards, unowned, keys, bytes, mailboxDepth, overloaded, crashes].map(cell),
       ],
     ],
+    more: {
+      header: [
+        "region",
+        "checks",
+        "at once %",
+        "borrows/1,000",
+        "units lent",
+        "forfeited",
+        "denied",
+        "maybe wrong %",
+      ],
+      rows: ({ region, figures = {}, tallies = {} }) => {
+        const { checks, atOnceShare, borrowsPer1000, denied, doubtfulShare } = figures as Observation;
+        const { lent = {} } = tallies as { lent?: Observation };
+        return [
+          [
+            cell(region),
+            cell(checks),
+            percent(atOnceShare),
+            cell(borrowsPer1000),
+            ...[lent["units"], lent["forfeited"], denied].map(cell),
+            percent(doubtfulShare),
+          ],
+        ];
+      },
+    },
   },
 } as const satisfies Record<string, View>;
 
@@ -78,7 +117,7 @@ export const observe: Command = {
   help: helpText({
     usage: "parl observe key|policy|shard|region [<name>] [flags]",
     about:
-      "Shows what a key has left under every policy, a policy's numbers, who owns a shard, or a region as a\nwhole. Charges nothing. Exit code 1 when a region does not answer.",
+      "Shows what a key has left under every policy, a policy's numbers, who owns a shard, or a region as a\nwhole: how much it decided without waiting for rights, since its processes started, and how many of its\ndenials may be wrong. Charges nothing. Exit code 1 when a region does not answer.",
     flags: FLAGS,
     examples: [
       "parl observe key alice --tenant acme --user u1",
@@ -97,9 +136,8 @@ export const observe: Command = {
       command: "observe",
       io,
     });
-    const { header, rows }: View = VIEWS[what];
     if (flags.json) io.stdout.write(`${JSON.stringify({ regions: answers })}\n`);
-    else if (answers.length > 0) io.stdout.write(table(header, answers.flatMap(rows)));
+    else if (answers.length > 0) io.stdout.write(shownAs(VIEWS[what], answers));
     return failures === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
@@ -127,6 +165,11 @@ function questionOf(
     return { subject: `parl.observe.policy.${encodeId(name, "policy")}`, nobody: NOBODY };
   const subject = `parl.observe.key.${encodeId(tenant, "tenant")}.${encodeId(name, "key")}`;
   return { subject, fields: user === undefined ? {} : { userId: user }, nobody: NOBODY };
+}
+
+function shownAs({ header, rows, more }: View, answers: readonly Observation[]): string {
+  const first = table(header, answers.flatMap(rows));
+  return more === undefined ? first : `${first}\n${shownAs(more, answers)}`;
 }
 
 function list(value: unknown): readonly Observation[] {

@@ -1,6 +1,13 @@
 /** `parl shards`: who owns what in a region, since when, and how busy it is. */
 import { setTimeout as passed } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
+import {
+  countsBetween,
+  countsOf,
+  figuresOf,
+  type BorrowingCounts,
+  type BorrowingFigures,
+} from "../actors/borrowing-figures.ts";
 import type { OwnedShard } from "../actors/observation.ts";
 import type { RegionObservation } from "../actors/region-census.ts";
 import { REGION_SUBJECT } from "../actors/subjects.ts";
@@ -10,10 +17,11 @@ import { US_PER_MS } from "../core/units.ts";
 import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
-import { table, type Cell } from "./table.ts";
+import { percent, table, type Cell } from "./table.ts";
 
 const ANSWER_WITHIN_MS = 2_000;
 const MS_PER_S = 1_000;
+const NOTHING: BorrowingCounts = { checks: 0, late: 0, borrows: 0, denied: 0, doubtful: 0 };
 
 const FLAGS = {
   regions: REGIONS_FLAG,
@@ -33,12 +41,25 @@ interface ShardLine extends OwnedShard {
   readonly checksPerS: number;
 }
 
+/** What a process did while it was watched. */
+interface ProcessLine extends BorrowingCounts, BorrowingFigures {
+  readonly region: string;
+  readonly member: string;
+}
+
+interface Watched {
+  readonly unowned: number;
+  readonly lines: readonly ShardLine[];
+  readonly processes: readonly ProcessLine[];
+}
+
 export const shards: Command = {
   name: "shards",
   summary: "show who owns which shard, since when, and how busy it is",
   help: helpText({
     usage: "parl shards [region] [flags]",
-    about: "Asks every process of the region twice and compares. Exit code 1 when a shard has no owner.",
+    about:
+      "Asks every process of the region twice and compares: checks a second, how many of them were decided at\nonce, without waiting for rights of another process, and how often it had to ask for some. Exit code 1\nwhen a shard has no owner.",
     flags: FLAGS,
     examples: ["parl shards", "parl shards eu --each", "parl shards eu --json"],
   }),
@@ -50,8 +71,9 @@ export const shards: Command = {
     const seen = await Promise.all(regions.map((region) => watched(region, watchMs, io.signal)));
     const lines = seen.flatMap((each) => each.lines);
     const unowned = seen.reduce((sum, each) => sum + each.unowned, 0);
-    if (flags.json) io.stdout.write(`${JSON.stringify({ unowned, shards: lines })}\n`);
-    else io.stdout.write(flags.each ? everyShard(lines) : everyMember(lines));
+    const processes = seen.flatMap((each) => each.processes);
+    if (flags.json) io.stdout.write(`${JSON.stringify({ unowned, shards: lines, processes })}\n`);
+    else io.stdout.write(flags.each ? everyShard(lines) : everyMember(lines, processes));
     if (unowned === 0) return EXIT_OK;
     io.stderr.write(`parl shards: ${unowned} shards have no owner that answers\n`);
     return EXIT_FAILED;
@@ -66,17 +88,17 @@ function chosen(regions: readonly RegionAddress[], name: string | undefined): re
   throw new UsageError(`region must be one of ${known} (--regions adds more), got ${shown(name)}`);
 }
 
-async function watched(
-  region: RegionAddress,
-  watchMs: number,
-  signal: AbortSignal,
-): Promise<{ unowned: number; lines: ShardLine[] }> {
+async function watched(region: RegionAddress, watchMs: number, signal: AbortSignal): Promise<Watched> {
   const nats = await connectRegion(region);
   try {
     const before = await census(nats, region.name);
     await passed(watchMs, undefined, { signal });
     const after = await census(nats, region.name);
-    return { unowned: after.unowned, lines: compared(before, after, watchMs) };
+    return {
+      unowned: after.unowned,
+      lines: compared(before, after, watchMs),
+      processes: comparedProcesses(before, after),
+    };
   } finally {
     await nats.close();
   }
@@ -107,23 +129,35 @@ function compared(before: RegionObservation, after: RegionObservation, watchMs: 
   return lines.toSorted((a, b) => a.shard - b.shard);
 }
 
+function comparedProcesses(before: RegionObservation, after: RegionObservation): ProcessLine[] {
+  const earlier = new Map(before.members.map((seen) => [seen.member, countsOf(seen)]));
+  return after.members.map((seen) => {
+    const now = countsOf(seen);
+    // One that has joined meanwhile counts from nothing.
+    const counts = countsBetween(earlier.get(seen.member) ?? NOTHING, now);
+    return { region: after.region, member: seen.member, ...counts, ...figuresOf(counts) };
+  });
+}
+
 function everyShard(lines: readonly ShardLine[]): string {
-  const rows = lines.map(({ region, shard, member, sinceUs, epoch, keys, checksPerS }) => [
+  const rows = lines.map(({ region, shard, member, sinceUs, epoch, keys, due, checksPerS }) => [
     region,
     shard,
     member,
     moment(sinceUs),
     String(epoch),
     keys,
+    due,
     checksPerS,
   ]);
-  return table(["region", "shard", "owner", "since", "epoch", "keys", "checks/s"], rows);
+  return table(["region", "shard", "owner", "since", "epoch", "keys", "to write", "checks/s"], rows);
 }
 
-function everyMember(lines: readonly ShardLine[]): string {
+function everyMember(lines: readonly ShardLine[], processes: readonly ProcessLine[]): string {
   const groups = Map.groupBy(lines, ({ region, member }) => `${region} ${member}`);
   const rows = [...groups.values()].map((owned): Cell[] => {
     const [{ region, member }] = owned as [ShardLine, ...ShardLine[]];
+    const process = processes.find((each) => each.region === region && each.member === member);
     const sum = (value: (line: ShardLine) => number): number =>
       owned.reduce((total, line) => total + value(line), 0);
     return [
@@ -133,9 +167,12 @@ function everyMember(lines: readonly ShardLine[]): string {
       moment(Math.min(...owned.map(({ sinceUs }) => sinceUs))),
       sum(({ keys }) => keys),
       sum(({ checksPerS }) => checksPerS),
+      percent(process?.atOnceShare),
+      process?.borrowsPer1000 ?? "–",
     ];
   });
-  return table(["region", "process", "shards", "since", "keys", "checks/s"], rows);
+  const figures = ["at once %", "borrows/1,000"];
+  return table(["region", "process", "shards", "since", "keys", "checks/s", ...figures], rows);
 }
 
 function moment(us: number): string {

@@ -25,3 +25,8 @@ export function table(header: readonly string[], rows: readonly (readonly Cell[]
 export function grouped(number: number): string {
   return THOUSANDS.format(number);
 }
+
+/** A part of a whole, 0 … 1, as a number of percent; a dash for one of nothing. */
+export function percent(share: unknown): Cell {
+  return typeof share === "number" ? 100 * share : "–";
+}

@@ -11,8 +11,10 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { loadPolicyFile } from "../actors/policy-file.ts";
 import { ParlError } from "../core/errors.ts";
+import { actorEnvironment } from "../deploy/actor-environment.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
@@ -22,11 +24,6 @@ import { ProcessGroup, type Part } from "./up/process-group.ts";
 import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/**
- * Tables that have been outgrown go back to the system: glibc would rather keep them, and several times as
- * much memory as the keys need.
- */
-const MALLOC_MMAP_THRESHOLD_ = "131072";
 /** How `parl actor` and `parl gateway` say that they work. */
 const READY_LINE = /^parl \w+ \S+ (?:ready|listening)/;
 
@@ -82,14 +79,18 @@ export const up: Command = {
       await requireFree(region.httpPort, "http");
     }
     const natsServer = natsServerPath(io.env);
+    const actors = wholeNumber("actors", flags.actors, 1, PROCESSES_MAX);
     const group = new ProcessGroup((line) => io.stderr.write(`${line}\n`));
+    const scalers: NatsConnection[] = [];
+    const onInterrupt = (): void => void io.stderr.write("ending … (once more: at once)\n");
+    io.signal.addEventListener("abort", onInterrupt, { once: true });
     try {
-      const actors = wholeNumber("actors", flags.actors, 1, PROCESSES_MAX);
-      await start(group, regions, { natsServer, policies: flags.policies, actors, io });
+      await start(group, regions, { natsServer, policies: flags.policies, actors, io, scalers });
       if (!io.signal.aborted)
         io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
       await group.untilAborted(io.signal);
     } finally {
+      await Promise.all(scalers.map((nats) => nats.close()));
       await group.stop();
     }
     return EXIT_OK;
@@ -99,33 +100,47 @@ export const up: Command = {
 async function start(
   group: ProcessGroup,
   regions: readonly Region[],
-  options: { natsServer: string; policies: string; actors: number; io: CommandIo },
+  options: {
+    natsServer: string;
+    policies: string;
+    actors: number;
+    io: CommandIo;
+    /** Receives what whoever ends the demo must close. */
+    scalers: NatsConnection[];
+  },
 ): Promise<void> {
-  const { io, policies, natsServer, actors } = options;
+  const { io, policies, natsServer, actors, scalers } = options;
   for (const region of regions) io.stderr.write(`starting ${region.name} …\n`);
-  const startAll = (part: (region: Region) => Part): Promise<void[]> =>
-    Promise.all(regions.map((region) => group.start(part(region), io.signal)));
-  await startAll((region) => natsPart(region, natsServer));
-  await Promise.all(
-    regions.map(async (region) => {
-      const part = (n: number): Part => actorPart(region, n, policies, n <= actors);
-      const scaler = new Scaler(group, { region: region.name, part }, io.signal);
-      await scaler.scaleTo(actors);
-      if (io.signal.aborted) return;
-      const nats = await connectRegion({ name: region.name, servers: [natsUrl(region.natsPort)] });
-      scaler.listen(nats);
-      io.signal.addEventListener("abort", () => void nats.close(), { once: true });
-    }),
-  );
-  await startAll((region) => gatewayPart(region, regions, policies));
+  await inAll(regions, (region) => group.start(natsPart(region, natsServer), io.signal));
+  await inAll(regions, async (region) => {
+    const part = (n: number): Part => actorPart(region, n, policies, n <= actors);
+    const scaler = new Scaler(group, { region: region.name, part }, io.signal);
+    await scaler.scaleTo(actors);
+    if (io.signal.aborted) return;
+    const nats = await connectRegion({ name: region.name, servers: [natsUrl(region.natsPort)] });
+    scalers.push(nats);
+    scaler.listen(nats);
+  });
+  await inAll(regions, (region) => group.start(gatewayPart(region, regions, policies), io.signal));
+}
+
+/** Waits for every region, also when one fails: what is under way could not be ended by whoever is told. */
+async function inAll(regions: readonly Region[], work: (region: Region) => Promise<void>): Promise<void> {
+  for (const outcome of await Promise.allSettled(regions.map(work))) {
+    if (outcome.status === "rejected") throw outcome.reason;
+  }
 }
 
 function natsPart({ name, natsPort }: Region, path: string): Part {
   const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
-  // By port too: two demos side by side are two clusters.
-  const store = join(ROOT, ".parl", "store", `${name}-${natsPort}`);
+  const store = storeFolder({ name, natsPort });
   const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort), "-sd", store];
   return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
+}
+
+/** By port too: two demos side by side are two clusters. */
+function storeFolder({ name, natsPort }: Pick<Region, "name" | "natsPort">): string {
+  return join(ROOT, ".parl", "store", `${name}-${natsPort}`);
 }
 
 /** @param isFirst whether the region's server has just been started: then nobody else can hold a lease there */
@@ -141,9 +156,11 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, isFi
     natsUrl(natsPort),
     "--policies",
     policies,
+    "--audit-log",
+    join(storeFolder({ name, natsPort }), `${member}.audit.log`),
   ];
   const part = parlPart(`actor ${member}`, args);
-  const env = { ...part.env, MALLOC_MMAP_THRESHOLD_ };
+  const env = { ...part.env, ...actorEnvironment(process.env) };
   return { ...part, env, ...(isFirst && { firstArgs: ["--claim-at-once"] }) };
 }
 
@@ -177,6 +194,10 @@ function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
   const isValid =
     names.every((name) => /^[a-z0-9-]{1,32}$/.test(name)) && new Set(names).size === names.length;
   if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`);
+  if (Math.abs(natsPort - httpPort) < names.length) {
+    const need = `${names.length} ports each, which must not overlap`;
+    throw new UsageError(`--nats ${natsPort} and --http ${httpPort} need ${need}`);
+  }
   return names.map((name, i) => ({ name, natsPort: natsPort + i, httpPort: httpPort + i }));
 }
 

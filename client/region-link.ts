@@ -337,9 +337,11 @@ function closedError(): ParlError {
   return new ParlError("PARL_UNAVAILABLE", "the client was closed before the answer came");
 }
 
-function itemError({ errorCode, text, waitUs }: PackedReplyReader): ParlError {
-  const details = waitUs > 0 ? { retryAfterMs: waitUs / 1_000 } : {};
-  return new ParlError(errorCode, text ?? "the shard gave no reason", details);
+function itemError({ errorCode, errorField, text, waitUs }: PackedReplyReader): ParlError {
+  return new ParlError(errorCode, text ?? "the shard gave no reason", {
+    ...(waitUs > 0 && { retryAfterMs: waitUs / 1_000 }),
+    ...(errorField !== null && { field: errorField }),
+  });
 }
 
 /** A whole frame was refused, in JSON. */

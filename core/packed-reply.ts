@@ -8,7 +8,8 @@
  *      text   │ length 2 │ UTF-8 │
  *
  * `wait` is retryAfter of a denied check and the delay of an allowed one. `text` numbers one of the texts at
- * the end, the policy's name or an error's message; 65,535 means none. Items of a newer version may be longer.
+ * the end, the policy's name or an error's message; 65,535 means none. An error's `limit` is 1 + the number of
+ * the text that names the field at fault, 0 for none. Items of a newer version may be longer.
  * All checks of a frame are decided at one moment; item i has sequence + i in the process's order of
  * decisions, which is what lets a recording be decided again.
  */
@@ -84,7 +85,8 @@ export class PackedReplyWriter {
     const hasRoom = this.#errorChars + error.message.length <= ERROR_CHARS_MAX;
     if (hasRoom) this.#errorChars += error.message.length;
     const text = hasRoom ? this.text(error.message) : NO_TEXT;
-    this.#item(OUTCOME_ERROR, ERROR_CODES.indexOf(error.code), text, 0);
+    const field = error.field === undefined ? 0 : 1 + this.text(error.field);
+    this.#item(OUTCOME_ERROR, ERROR_CODES.indexOf(error.code), text, field);
     this.amounts(0, (error.retryAfterMs ?? 0) * 1_000, 0);
   }
 
@@ -190,6 +192,8 @@ export class PackedReplyReader {
   waitUs = 0;
   resetAfterUs = 0;
   errorCode: ErrorCode = "PARL_INTERNAL";
+  /** The request field at fault; null where the error names none. */
+  errorField: string | null = null;
   /** For `moved`: the shard to ask. */
   shard = 0;
 
@@ -243,13 +247,17 @@ export class PackedReplyReader {
     this.outcome = OUTCOMES[outcome] ?? "denied";
     this.dimension = this.kind === "decision" ? (DIMENSIONS[detail] ?? null) : null;
     this.errorCode = this.kind === "error" ? (ERROR_CODES[detail] ?? "PARL_INTERNAL") : "PARL_INTERNAL";
-    const text = view.getUint16(at + 2, true);
-    this.text = text < this.#textCount ? (this.#texts[text] as string) : null;
+    this.text = this.#textNumber(view.getUint16(at + 2, true));
     this.limit = view.getUint32(at + 4, true);
     this.shard = this.limit;
+    this.errorField = this.kind === "error" ? this.#textNumber(this.limit - 1) : null;
     this.remaining = view.getUint32(at + 8, true);
     this.waitUs = view.getFloat64(at + 12, true);
     this.resetAfterUs = view.getFloat64(at + 20, true);
+  }
+
+  #textNumber(number: number): string | null {
+    return number >= 0 && number < this.#textCount ? (this.#texts[number] as string) : null;
   }
 }
 

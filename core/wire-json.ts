@@ -3,7 +3,8 @@
  *
  * Raw ids appear here and become tokens at once. Only known fields are read, own properties only, so that
  * `__proto__` is just another unknown field; unknown fields are ignored, because a newer client may send
- * some. An empty message asks for one token.
+ * some. An empty object asks for one token; an empty message asks for nothing and is refused, because whoever
+ * lost the payload on the way would be charged for it.
  */
 import { TIERS, type Dimension, type Outcome, type Tier } from "./decision.ts";
 import { ERRORS, invalidArgument, ParlError, shown, type ErrorCode } from "./errors.ts";
@@ -47,7 +48,7 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
  * @throws ParlError PARL_TOO_LARGE, PARL_MALFORMED, or PARL_INVALID_ARGUMENT naming the field
  */
 export function parseJsonRequest(bytes: Uint8Array, keyToken: string): JsonRequest {
-  const fields = bytes.length === 0 ? {} : parseObject(bytes);
+  const fields = parseObject(bytes);
   const apiKey = optionalText(fields, "apiKey");
   const userId = optionalText(fields, "userId");
   const id = optionalText(fields, "id");
@@ -89,6 +90,10 @@ export function parseObject(bytes: Uint8Array): Record<string, unknown> {
   if (bytes.length > JSON_BYTES_MAX) {
     const message = `the message is ${bytes.length} bytes, at most ${JSON_BYTES_MAX} are read`;
     throw new ParlError("PARL_TOO_LARGE", message, { field: "message" });
+  }
+  if (bytes.length === 0) {
+    const message = 'the message is empty; ask for example {"tokens":1}';
+    throw new ParlError("PARL_MALFORMED", message, { field: "message" });
   }
   let value: unknown;
   try {

@@ -1,132 +1,154 @@
-/** What the region's shard actor says about itself (actors/observation.ts), as metric families. */
+/** What the region's actor processes say about themselves (actors/region-census.ts), as metric families. */
+import type { MemberObservation } from "../actors/observation.ts";
 import type { RegionObservation } from "../actors/region-census.ts";
 import { ERRORS, ParlError, type ErrorCode } from "../core/errors.ts";
 import { LatencyHistogram } from "../core/latency-histogram.ts";
-import { US_PER_MS, US_PER_S, type Micros } from "../core/units.ts";
+import type { Micros } from "../core/units.ts";
 import type { Labels, MetricFamily, ValueFamily } from "../telemetry/metric.ts";
 import { RecentLatency } from "../telemetry/recent-latency.ts";
+import { ACTOR_METRICS } from "./actor-metric-list.ts";
 import type { HomeRegion } from "./home-region.ts";
 
-const MS_PER_S = US_PER_S / US_PER_MS;
+/** Processes whose recent latency is known; names can be drawn at random, so the oldest goes. */
+const PROCESSES_REMEMBERED = 256;
 
-/** Numbers that are published as they are. */
-const PLAIN: readonly {
-  readonly type: "counter" | "gauge";
-  readonly name: string;
-  readonly help: string;
-  readonly value: (observation: RegionObservation) => number;
-}[] = [
-  { type: "gauge", name: "shards", help: "Shards owned.", value: (seen) => seen.shards },
-  { type: "gauge", name: "keys", help: "Keys held.", value: (seen) => seen.keys },
-  { type: "gauge", name: "key_bytes", help: "Memory of the key tables.", value: (seen) => seen.bytes },
-  { type: "gauge", name: "mailbox_depth", help: "Checks waiting.", value: (seen) => seen.mailboxDepth },
-  {
-    type: "gauge",
-    name: "uptime_seconds",
-    help: "Since the process started.",
-    value: (seen) => seen.uptimeMs / MS_PER_S,
-  },
-  {
-    type: "counter",
-    name: "evictions_total",
-    help: "Keys dropped though they still mattered, for want of memory.",
-    value: (seen) => seen.evictedLive,
-  },
-  {
-    type: "counter",
-    name: "overflowed_total",
-    help: "Checks of new keys that shared the overflow key.",
-    value: (seen) => seen.overflowed,
-  },
-  {
-    type: "counter",
-    name: "overloaded_total",
-    help: "Checks refused because the mailbox was full.",
-    value: (seen) => seen.overloaded,
-  },
-  {
-    type: "counter",
-    name: "crashes_total",
-    help: "Times the actor started again from nothing.",
-    value: (seen) => seen.crashes,
-  },
-];
+const LATENCY = {
+  name: "parl_actor_decision_duration_seconds",
+  help: "Time a process worked on a check, amortised over those that came in one message.",
+};
+
+interface Process {
+  readonly labels: Labels;
+  readonly seen: MemberObservation;
+}
 
 export class ActorMetrics {
-  readonly #home: HomeRegion;
-  readonly #recentLatency = new RecentLatency();
+  readonly #home: Pick<HomeRegion, "address" | "observeRegion">;
+  readonly #recent = new Map<string, RecentLatency>();
 
-  constructor(home: HomeRegion) {
+  constructor(home: Pick<HomeRegion, "address" | "observeRegion">) {
     this.#home = home;
   }
 
-  /** Asks the actor. When it does not answer there is nothing but `parl_actor_up 0`. */
+  /** Asks the region. When nobody answers there is nothing but `parl_actor_up 0`. */
   async families(nowUs: Micros): Promise<MetricFamily[]> {
-    const labels = { region: this.#home.address.name };
+    const region = this.#home.address.name;
     let seen: RegionObservation;
     try {
       seen = await this.#home.observeRegion();
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
-      return [upFamily(labels, 0)];
+      return [upFamily(region, 0)];
     }
-    const latency = new LatencyHistogram();
-    latency.counts.set(seen.stepLatencyCounts);
-    latency.sumUs = seen.stepLatencySumUs;
-    const words = {
-      name: "parl_actor_decision_duration_seconds",
-      help: "Time the shard actor worked on a check, amortised over those that came in one message.",
-    };
+    const processes = seen.members.map((one) => ({ labels: { region, process: one.member }, seen: one }));
     return [
-      upFamily(labels, 1),
-      ...PLAIN.map(({ type, name, help, value }) => ({
+      upFamily(region, 1),
+      ...regionFamilies(seen, region),
+      ...ACTOR_METRICS.map(({ type, name, help, series }) => ({
         type,
         name: `parl_actor_${name}`,
         help,
-        samples: [{ labels, value: value(seen) }],
+        samples: processes.flatMap((process) =>
+          series.flatMap(({ labels, value }) => {
+            const number = value(process.seen);
+            return number === undefined ? [] : [{ labels: { ...process.labels, ...labels }, value: number }];
+          }),
+        ),
       })),
-      policyKeysFamily(seen, labels),
-      decisionFamily(seen, labels),
-      errorFamily(seen, labels),
-      ...this.#recentLatency.families(words, labels, latency, nowUs),
+      policyKeysFamily(processes),
+      decisionFamily(processes),
+      errorFamily(processes),
+      ...this.#latencyFamilies(processes, nowUs),
     ];
+  }
+
+  #latencyFamilies(processes: readonly Process[], nowUs: Micros): MetricFamily[] {
+    const each = processes.map(({ labels, seen }) => {
+      const latency = new LatencyHistogram();
+      latency.counts.set(seen.stepLatencyCounts);
+      latency.sumUs = seen.stepLatencySumUs;
+      return this.#recentOf(seen.member).families(LATENCY, labels, latency, nowUs);
+    });
+    const [first = []] = each;
+    return first.map((family, at) => {
+      const samples = each.flatMap((families) => (families[at] as MetricFamily).samples as unknown[]);
+      return { ...family, samples } as MetricFamily;
+    });
+  }
+
+  #recentOf(member: string): RecentLatency {
+    const recent = this.#recent.get(member) ?? new RecentLatency();
+    this.#recent.delete(member);
+    this.#recent.set(member, recent);
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= PROCESSES_REMEMBERED) break;
+      this.#recent.delete(oldest);
+    }
+    return recent;
   }
 }
 
-function upFamily(labels: Labels, value: 0 | 1): ValueFamily {
-  const help = "1 when the region's shard actor answered this collection.";
-  return { type: "gauge", name: "parl_actor_up", help, samples: [{ labels, value }] };
+function upFamily(region: string, value: 0 | 1): ValueFamily {
+  const help =
+    "1 when a process of the region answered this collection; 0: none did, start one or look at NATS.";
+  return { type: "gauge", name: "parl_actor_up", help, samples: [{ labels: { region }, value }] };
 }
 
-function policyKeysFamily(seen: RegionObservation, labels: Labels): ValueFamily {
-  const samples = seen.policies.map(({ name, keys }) => ({
-    labels: { ...labels, policy: name },
-    value: keys,
-  }));
+function regionFamilies({ members, unowned }: RegionObservation, region: string): ValueFamily[] {
+  return [
+    {
+      type: "gauge",
+      name: "parl_actor_processes",
+      help: "Processes of the region that answered this collection.",
+      samples: [{ labels: { region }, value: members.length }],
+    },
+    {
+      type: "gauge",
+      name: "parl_actor_shards_unowned",
+      help: "Shards that no process which answered decides: for longer than a lease, a process hangs or is missing.",
+      samples: [{ labels: { region }, value: unowned }],
+    },
+  ];
+}
+
+function policyKeysFamily(processes: readonly Process[]): ValueFamily {
+  const samples = processes.flatMap(({ labels, seen }) =>
+    seen.policies.map(({ name, keys }) => ({ labels: { ...labels, policy: name }, value: keys })),
+  );
   return { type: "gauge", name: "parl_actor_policy_keys", help: "Keys held, by policy.", samples };
 }
 
-function decisionFamily(seen: RegionObservation, labels: Labels): ValueFamily {
+function decisionFamily(processes: readonly Process[]): ValueFamily {
   return {
     type: "counter",
     name: "parl_actor_decisions_total",
-    help: "Checks decided by the region's shards, by the policy that was tightest.",
-    samples: seen.decisions.map(({ policy, algorithm, outcome, count }) => ({
-      labels: { ...labels, result: outcome, policy: policy ?? "none", algorithm: algorithm ?? "none" },
-      value: count,
-    })),
+    help: "Checks decided, by the policy that was tightest.",
+    samples: processes.flatMap(({ labels, seen }) =>
+      seen.decisions.map(({ policy, algorithm, outcome, count }) => ({
+        labels: { ...labels, result: outcome, policy: policy ?? "none", algorithm: algorithm ?? "none" },
+        value: count,
+      })),
+    ),
   };
 }
 
-function errorFamily(seen: RegionObservation, labels: Labels): ValueFamily {
+function errorFamily(processes: readonly Process[]): ValueFamily {
   return {
     type: "counter",
     name: "parl_actor_errors_total",
-    help: "Requests the shard actor answered with an error, by its code.",
-    samples: Object.entries(seen.errors).map(([code, value]) => ({
-      // A newer actor may know codes that this gateway does not.
-      labels: { ...labels, error: code in ERRORS ? ERRORS[code as ErrorCode].metric : "unknown" },
-      value,
-    })),
+    help: "Requests answered with an error, by its code.",
+    samples: processes.flatMap(({ labels, seen }) =>
+      [...errorsByLabel(seen)].map(([error, value]) => ({ labels: { ...labels, error }, value })),
+    ),
   };
+}
+
+/** A newer actor may know codes that this gateway does not; they are one series, as no two may be the same. */
+function errorsByLabel({ errors }: MemberObservation): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [code, count] of Object.entries(errors)) {
+    const label = code in ERRORS ? ERRORS[code as ErrorCode].metric : "unknown";
+    sums.set(label, (sums.get(label) ?? 0) + count);
+  }
+  return sums;
 }

@@ -2,6 +2,7 @@
  * `/readyz`: can this gateway do its work, and if not, which part fails and why?
  *
  *      nats     connected to the region's server        no ─▶ unready
+ *               which is about to end (lame duck mode)      ─▶ degraded: it answers until then
  *      actor    the region's shard actor answers        no ─▶ unready
  *      policies the file on disk is the one in force    no ─▶ degraded: the last good one is, still ready
  *
@@ -38,14 +39,21 @@ export interface ReadinessFacts {
 
 export async function readiness(home: HomeRegion, facts: ReadinessFacts): Promise<ReadinessReport> {
   const actor = await actorPart(home);
-  const { name, servers } = home.address;
-  const nats = home.isConnected
-    ? { ok: true }
-    : { ok: false, message: `no NATS server of region ${name} answers at ${servers.join(", ")}` };
+  const nats = natsPart(home);
   const policies = policiesPart(facts.policyError);
-  const canServe = nats.ok && actor.ok && !facts.isDraining;
-  const status = !canServe ? "unready" : policies.ok ? "ready" : "degraded";
-  return { status, region: name, nats, actor, policies, usableRegions: facts.usableRegions };
+  const canServe = home.isConnected && actor.ok && !facts.isDraining;
+  const status = !canServe ? "unready" : policies.ok && nats.ok ? "ready" : "degraded";
+  return { status, region: home.address.name, nats, actor, policies, usableRegions: facts.usableRegions };
+}
+
+function natsPart({ address, isConnected, endingServer }: HomeRegion): PartReport {
+  const { name, servers } = address;
+  if (!isConnected) {
+    return { ok: false, message: `no NATS server of region ${name} answers at ${servers.join(", ")}` };
+  }
+  if (endingServer === undefined) return { ok: true };
+  const message = `the NATS server of region ${name} at ${endingServer} is about to end (lame duck mode)`;
+  return { ok: false, message };
 }
 
 async function actorPart(home: HomeRegion): Promise<PartReport> {

@@ -17,16 +17,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   algorithms: ["core"],
   admission: ["core", "algorithms"],
   actors: ["core", "algorithms", "admission"],
+  lua: ["core"],
   client: ["core"],
   telemetry: ["core"],
-  gateway: ["core", "algorithms", "admission", "actors", "client", "telemetry"],
-  bench: ["core", "algorithms", "admission", "client", "deploy"],
+  gateway: ["core", "algorithms", "admission", "actors", "lua", "client", "telemetry"],
+  bench: ["core", "algorithms", "admission", "lua", "client", "deploy"],
   sim: ["core", "algorithms", "admission", "client", "deploy"],
   cli: [
     "core",
     "algorithms",
     "admission",
     "actors",
+    "lua",
     "client",
     "telemetry",
     "gateway",
@@ -59,7 +61,14 @@ const BANNED_FILE_NAMES =
 /** Folders of test/ that mirror no room. */
 const TEST_FOLDERS = ["harness", "conformance", "fixtures", "deploy", "transcripts"];
 /** Tests of a whole room rather than one file. */
-const ROOM_TESTS = ["algorithms/conformance", "bench/conformance", "sim/replay-agreement"];
+const ROOM_TESTS = [
+  "actors/flood",
+  "algorithms/conformance",
+  "bench/conformance",
+  "lua/agreement",
+  "lua/conformance",
+  "sim/replay-agreement",
+];
 /** The conformance kit leaves out rows for a stated reason. */
 const REASONED_SKIPS = "test/conformance/limiter.ts";
 

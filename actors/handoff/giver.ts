@@ -5,12 +5,16 @@
  *        pages      SUBSCRIBE       READY,       `frozen`    dirty        CAS         FINAL,
  *        acked      sent            10 ms        awaited     pages        awaited     until acked
  *      ╰──────────── serving ───────────╯     ╰──────────── frozen ───────────────────────────▶
- *      ╰──── any doubt: ABORT, unfreeze, go on as owner under the same epoch ────╯
+ *      ╰──── any doubt: ABORT, unfreeze, go on as owner under the same epoch ────╯ parked ones are decided
  *
  * The taker subscribes only when the pages are across: what both receive, and must be told apart afterwards,
  * is then some milliseconds of traffic instead of a whole transfer's. From SUBSCRIBE to freeze every message
  * accepted is written down. A message sent before the taker's subscription was active arrives here before its
  * READY; the settling time covers routes on which it does not.
+ *
+ * What arrives frozen is parked (parked-messages.ts). When the shard has moved it is the taker's, which has
+ * copies of all of it; after an ABORT nobody but this process answers. Parked when the lease runs out, it is
+ * dropped like whatever waits in a mailbox then.
  *
  * Once the CAS has been wished for there is no way back but proof that it was not applied: an answer
  * "conflict" or "unknown" leaves the shard frozen until the watch shows whom it belongs to.
@@ -32,7 +36,7 @@ import {
   type MessageKind,
 } from "./messages.ts";
 import { PageWindow } from "./page-window.ts";
-import type { ShardMessage } from "./parked-messages.ts";
+import { ParkedMessages, type ShardMessage } from "./parked-messages.ts";
 import {
   SILENCE_MAX_US,
   type CasAnswer,
@@ -74,6 +78,7 @@ export interface GiverFacts {
   readonly epoch: number;
   readonly table: TravellingShard;
   readonly pageBytes: number;
+  readonly parkedWeightMax?: number;
 }
 
 type GiverState =
@@ -90,6 +95,7 @@ export class Giver {
   readonly facts: GiverFacts;
   readonly #window: PageWindow;
   readonly #answered = new AnsweredList();
+  readonly #parked: ParkedMessages;
   #state: GiverState = "paging";
   #progressUs: number;
   #readyUs = 0;
@@ -111,6 +117,7 @@ export class Giver {
   constructor(facts: GiverFacts, monotonicUs: Micros, outbox: HandoffOutbox) {
     this.facts = facts;
     this.#window = new PageWindow(facts.table, facts.pageBytes);
+    this.#parked = new ParkedMessages(facts.parkedWeightMax);
     this.#progressUs = monotonicUs;
     facts.table.start();
     this.#advance(monotonicUs, outbox);
@@ -126,14 +133,20 @@ export class Giver {
   }
 
   /**
-   * A message of the shard's own subscription has arrived: whether it is to be decided here. What is accepted
-   * must be answered before `frozen` is reported.
+   * A message of the shard's own subscription has arrived: what to do with it. What is to be decided must be
+   * answered before `frozen` is reported.
    */
-  accepts({ replyTo }: ShardMessage): boolean {
-    if (this.#state === "paging") return true;
-    if (this.#state !== "subscribing" && this.#state !== "settling") return false;
-    if (replyTo !== "" && !this.#answered.add(replyTo)) this.#hasUnwritten = true;
-    return true;
+  offer(message: ShardMessage, weight: number): "decide" | "parked" | "ignore" {
+    const state = this.#state;
+    if (state === "paging") return "decide";
+    if (state === "subscribing" || state === "settling") {
+      const { replyTo } = message;
+      if (replyTo !== "" && !this.#answered.add(replyTo)) this.#hasUnwritten = true;
+      return "decide";
+    }
+    if (state === "closing" || state === "ended") return "ignore";
+    this.#parked.park(message, weight);
+    return "parked";
   }
 
   step(event: GiverEvent, monotonicUs: Micros, outbox: HandoffOutbox): void {
@@ -163,6 +176,7 @@ export class Giver {
         this.#abort(unavailable("was asked for again"), outbox);
         break;
       case "fenced":
+        this.#parked.clear();
         this.#abort(unavailable("the lease of its owner has run out"), outbox);
         break;
       case "lost":
@@ -295,6 +309,8 @@ export class Giver {
     this.#nextEpoch = epoch;
     this.#progressUs = monotonicUs;
     this.#frozenForUs = monotonicUs - this.#frozeUs;
+    // The taker has copies.
+    this.#parked.clear();
     stampEpoch(this.#final as Uint8Array, epoch);
     this.#sendFinal(monotonicUs, outbox);
     this.facts.table.stop();
@@ -332,6 +348,12 @@ export class Giver {
     this.#say("abort", outbox, { payload: encodeError(error) });
     if (this.#state === "freezing" || this.#state === "draining") outbox.unfreeze(shard, transfer);
     this.#end("aborted", outbox, { error });
+    // Only now: the host may have found that the shard is not its own any more.
+    this.#parked.drain(
+      new AnsweredList(),
+      (message) => outbox.replay(shard, message),
+      (message, refusal) => outbox.refuse(shard, message, refusal),
+    );
   }
 
   #end(
@@ -356,7 +378,7 @@ export class Giver {
       rounds: this.#window.rounds,
       isLongFreeze: this.#isLongFreeze,
       frozenUs: this.#frozenForUs,
-      dropped: 0,
+      dropped: this.#parked.dropped,
       ...more,
     });
   }

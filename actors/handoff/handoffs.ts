@@ -61,7 +61,6 @@ export interface HandoffsOptions {
   /** An empty shard for a taker to fill. */
   readonly staging: (shard: number) => StagedShard;
   readonly pageBytes?: number;
-  readonly parkedWeightMax?: number;
 }
 
 interface InForce {
@@ -79,6 +78,7 @@ export class Handoffs {
   readonly #inForce = new Map<number, InForce>();
   readonly #adopted = new Set<number>();
   #isFenced = false;
+  #isPaused = false;
   #tickedUs = 0;
 
   constructor(options: HandoffsOptions) {
@@ -87,7 +87,21 @@ export class Handoffs {
 
   /** Whether one more shard may be asked for. */
   get hasRoomIn(): boolean {
-    return this.#takers.size < TRANSFERS_MAX;
+    return !this.#isPaused && this.#takers.size < TRANSFERS_MAX;
+  }
+
+  /** Whether nothing is on its way, in either direction. */
+  get isIdle(): boolean {
+    return this.#givers.size === 0 && this.#takers.size === 0;
+  }
+
+  /** Begins no transfer until `resume`; those under way go on. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
   }
 
   isMoving(shard: number): boolean {
@@ -97,14 +111,9 @@ export class Handoffs {
   /** Asks `giver`, who owns `shard` under `epoch`, for it. False when there is no room, or it runs already. */
   ask(shard: number, giver: Member, epoch: number, monotonicUs: Micros): boolean {
     if (this.#isFenced || this.isMoving(shard) || !this.hasRoomIn) return false;
-    const { self, draw, staging, outbox, parkedWeightMax } = this.#options;
+    const { self, draw, staging, outbox } = this.#options;
     const facts = { self, giver, shard, epoch, transfer: draw(), staged: staging(shard), isFenced: false };
-    const taker = new Taker(
-      parkedWeightMax === undefined ? facts : { ...facts, parkedWeightMax },
-      monotonicUs,
-      outbox,
-    );
-    this.#takers.set(shard, taker);
+    this.#takers.set(shard, new Taker(facts, monotonicUs, outbox));
     return true;
   }
 
@@ -132,7 +141,7 @@ export class Handoffs {
       return "parked";
     }
     if (this.#inForce.get(shard)?.list.take(message.replyTo) === true) return "ignore";
-    return this.#givers.get(shard)?.accepts(message) === false ? "ignore" : "decide";
+    return this.#givers.get(shard)?.offer(message, weight) ?? "decide";
   }
 
   subscribed(transfer: number, monotonicUs: Micros): void {
@@ -255,6 +264,7 @@ export class Handoffs {
     if (running !== undefined) return `shard ${shard} is being handed to ${running.facts.taker.id}`;
     if (this.#givers.size >= TRANSFERS_MAX)
       return `${self.id} is handing over ${TRANSFERS_MAX} shards already`;
+    if (this.#isPaused) return `${self.id} is changing its NATS server`;
     return this.#isFenced ? `${self.id} waits for its lease` : undefined;
   }
 

@@ -1,13 +1,15 @@
 /**
- * What the taker has received of a shard that is not its own yet: kept, in order, without an answer.
+ * What is received of a shard while it is not certain who will decide it: kept, in order, without an answer.
  *
  *      park ──▶ │ m │ m │ m │ … weight, bytes ≤ max    ──▶ replay     those the giver has not answered
  *        └ full │ who asked, no payload              ──▶ refuse     those the giver has not answered
  *
- * A full park must not answer "overloaded" at once: the giver is still serving and may answer the same
- * message. So the address of what does not fit is kept, and the refusal waits until the shard is ours.
- * Beyond that bound messages are dropped, as by a lost connection; their senders run into their deadline.
+ * The taker parks from its subscription on, the giver from the freeze on; each message is answered by whoever
+ * is the owner in the end, and dropped by the other. So a full park must not answer "overloaded" at once: the
+ * address of what does not fit is kept, and the refusal waits until the shard is ours. Beyond that bound
+ * messages are dropped, as by a lost connection; their senders run into their deadline.
  */
+import { ParlError } from "../../core/errors.ts";
 import type { AnsweredList } from "./answered-list.ts";
 
 export interface ShardMessage {
@@ -20,6 +22,8 @@ export interface ShardMessage {
 const WEIGHT_MAX = 65_536;
 const BYTES_MAX = 16 * 1_024 * 1_024;
 const REFUSED_MAX = 16_384;
+/** What a message is told that found the park full: by then what was parked has been decided. */
+const OVERLOADED_RETRY_MS = 100;
 const NO_BYTES = new Uint8Array(0);
 
 interface Parked {
@@ -68,13 +72,15 @@ export class ParkedMessages {
   drain(
     answered: AnsweredList,
     replay: (message: ShardMessage) => void,
-    refuse: (message: ShardMessage) => void,
+    refuse: (message: ShardMessage, error: ParlError) => void,
   ): void {
     const parked = this.#parked;
     this.clear();
+    const text = "more checks arrived during a handoff than can be parked; come back later";
+    const error = new ParlError("PARL_OVERLOADED", text, { retryAfterMs: OVERLOADED_RETRY_MS });
     for (const { message, isRefused } of parked) {
       if (answered.take(message.replyTo)) continue;
-      if (isRefused) refuse(message);
+      if (isRefused) refuse(message, error);
       else replay(message);
     }
   }

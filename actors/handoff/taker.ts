@@ -40,8 +40,6 @@ import {
 } from "./transfer.ts";
 
 const READY_AGAIN_US = 500_000;
-/** What a message is told that found the park full: by then what was parked has been decided. */
-const OVERLOADED_RETRY_MS = 100;
 
 export type TakerEvent =
   | { readonly kind: "message"; readonly message: HandoffMessage }
@@ -217,12 +215,10 @@ export class Taker {
     const { shard, staged } = this.facts;
     const { epoch, nowUs, loans, answeredIds } = this.#final as FinalState;
     outbox.adopt(shard, { staged, epoch, nowUs, loans, answeredIds });
-    const text = "more checks arrived during a handoff than can be parked; come back later";
-    const error = new ParlError("PARL_OVERLOADED", text, { retryAfterMs: OVERLOADED_RETRY_MS });
     this.#parked.drain(
       this.answered,
       (message) => outbox.replay(shard, message),
-      (message) => outbox.refuse(shard, message, error),
+      (message, error) => outbox.refuse(shard, message, error),
     );
     this.#hasAdopted = true;
     this.#end("adopted", outbox, { epoch, isConfirmed: true });

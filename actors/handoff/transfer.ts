@@ -58,7 +58,7 @@ export type CasAnswer =
  * How a transfer ended.
  *
  *      giver   moved        the taker owns the shard; `isConfirmed`: and has its state
- *              aborted      still the owner, serving, same epoch
+ *              aborted      still the owner, serving, same epoch; what was parked is replayed after this
  *              superseded   somebody else owns the shard; it stays frozen until the host closes it
  *      taker   adopted      owner, with state
  *              aborted      as if never asked
@@ -84,7 +84,7 @@ export interface HandoffEnded {
   readonly isLongFreeze: boolean;
   /** From the wish to freeze to FINAL, monotonic; 0 when never frozen. */
   readonly frozenUs: number;
-  /** Messages that the taker could neither park nor keep for a refusal. */
+  /** Messages that could neither be parked nor be kept for a refusal. */
   readonly dropped: number;
 }
 

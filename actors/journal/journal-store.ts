@@ -24,17 +24,12 @@ import {
 } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
+import { isConflict } from "../jetstream-conflict.ts";
 import type { AppendOutcome, LastMessage } from "./shard-journal.ts";
 
 const TIMEOUT_MS = 1_000;
 /** A read that has brought nothing for so long has failed. */
 const READ_SILENCE_MS = 3_000;
-/** Both say that another message follows the expected one; the second while it is being stored. */
-const WRONG_SEQUENCE: ReadonlySet<number> = new Set([
-  JetStreamApiCodes.StreamWrongLastSequence,
-  JetStreamApiCodes.StreamWrongLastSequenceUnknown,
-]);
-
 /** Beside the shards' subjects. */
 const SECRET = "secret";
 
@@ -95,7 +90,7 @@ export class JournalStore {
       return { kind: "acked", sequence: ack.seq };
     } catch (error) {
       if (isAbsent(error)) this.#remake();
-      return { kind: isWrongSequence(error) ? "wrong-sequence" : "unknown" };
+      return { kind: isConflict(error) ? "wrong-sequence" : "unknown" };
     }
   }
 
@@ -112,7 +107,7 @@ export class JournalStore {
         await this.#client.publish(subject, proposed, { expect, timeout: TIMEOUT_MS });
         return proposed;
       } catch (error) {
-        if (!isWrongSequence(error)) throw error;
+        if (!isConflict(error)) throw error;
         const manager = await this.#managed();
         const kept = await manager.streams.getMessage(this.stream, { last_by_subj: subject });
         return kept === null ? proposed : new TextDecoder().decode(kept.data);
@@ -241,8 +236,4 @@ export class JournalStore {
 /** Nobody takes messages of the subject: no stream, or no JetStream. */
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && error.name === "JetStreamNotEnabled";
-}
-
-function isWrongSequence(error: unknown): boolean {
-  return error instanceof JetStreamApiError && WRONG_SEQUENCE.has(error.code);
 }

@@ -16,12 +16,19 @@ import { micros, type Micros } from "../../core/units.ts";
 import type { JournalStore } from "./journal-store.ts";
 import type { Takeover } from "./record.ts";
 import { Recovery, type Recovered, type RecoveryStep } from "./recovery.ts";
-import { ShardJournal, type JournalOutbox, type JournalSource, type Start } from "./shard-journal.ts";
+import {
+  ShardJournal,
+  type AppendOutcome,
+  type JournalOutbox,
+  type JournalSource,
+  type Start,
+} from "./shard-journal.ts";
 import { withTakeover } from "./takeovers.ts";
 
 const RETRY_MS = 250;
 /** Shards of a dead process are claimed one after the other, within milliseconds. */
 const GATHER_MS = 5;
+const COUNTED_AS = { acked: "stored", unknown: "unanswered", "wrong-sequence": "refused" } as const;
 
 interface JournalKeys extends JournalSource {
   /** What was taken and not acked is due again. */
@@ -65,6 +72,14 @@ interface Running {
 }
 
 export class ShardJournals {
+  /**
+   * Messages to the journal that it has stored, has not confirmed within a second, has refused; and shards that
+   * were given up because a later owner had written.
+   */
+  readonly writes = { stored: 0, unanswered: 0, refused: 0, superseded: 0 };
+  /** Journals opened, by what their shards started from. */
+  readonly openings = { fresh: 0, recovered: 0, continued: 0, exhausted: 0, rewritten: 0 };
+
   readonly #store: JournalStore;
   readonly #clock: Clock;
   readonly #host: JournalHost;
@@ -131,6 +146,11 @@ export class ShardJournals {
     return (
       this.#reading.has(shard) || (running !== undefined && !running.isServing && !running.journal.isOpen)
     );
+  }
+
+  /** Whether an answer of the store is awaited. */
+  get isWriting(): boolean {
+    return [...this.#running.values()].some(({ journal }) => journal.isWriting);
   }
 
   /** Lets the journals write what is due. To be called every few milliseconds while the lease is valid. */
@@ -227,6 +247,7 @@ export class ShardJournals {
   #start(shard: number, epoch: number, isServing: boolean, start: Start): void {
     // Whatever a journal before had under way will not be heard of here.
     this.#host.keys(shard)?.lost();
+    this.openings[start.how] += 1;
     const journal = new ShardJournal(shard, epoch, this.#sourceOf(shard));
     this.#running.set(shard, { epoch, journal, isServing });
     this.#step(shard, journal, { kind: "open", ...start });
@@ -246,7 +267,10 @@ export class ShardJournals {
         keys()?.acked();
         this.#host.advanced();
       },
-      invalidate: () => keys()?.invalidate(),
+      invalidate: () => {
+        this.openings.rewritten += 1;
+        keys()?.invalidate();
+      },
       startSnapshot: (ofAll) => keys()?.startSnapshot(ofAll),
       nextSnapshotPages: (bytesMax) => keys()?.nextSnapshotPages(bytesMax),
     };
@@ -260,10 +284,13 @@ export class ShardJournals {
       if (isCurrent()) this.#step(shard, journal, event);
     };
     return {
-      append: (id, bytes, expected) =>
-        void store
-          .append(shard, bytes, expected)
-          .then((outcome) => answer({ kind: "append-answer", id, outcome })),
+      append: (id, bytes, expected) => {
+        const answered = (outcome: AppendOutcome): void => {
+          this.writes[COUNTED_AS[outcome.kind]] += 1;
+          answer({ kind: "append-answer", id, outcome });
+        };
+        void store.append(shard, bytes, expected).then(answered);
+      },
       readLast: (id) => void store.readLast(shard).then((last) => answer({ kind: "last-answer", id, last })),
       purge: (belowSequence) => void store.purge(shard, belowSequence),
       opened: () => {
@@ -271,6 +298,7 @@ export class ShardJournals {
       },
       stale: () => this.#restart(shard),
       superseded: () => {
+        this.writes.superseded += 1;
         this.drop(shard);
         this.#host.superseded(shard);
       },

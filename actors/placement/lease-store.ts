@@ -26,16 +26,12 @@ import {
 import { Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
+import { isConflict } from "../jetstream-conflict.ts";
 import type { BucketEntry, CasAnswer } from "./placement-event.ts";
 
 /** A quarter of the TTL: a renewal may go unanswered twice before the lease is over. */
 const TIMEOUT_MS = 500;
 const LOOK_EVERY_MS = 500;
-/** Both say that the key's revision is another; the second while that other is being stored. */
-const CONFLICTS: ReadonlySet<number> = new Set([
-  JetStreamApiCodes.StreamWrongLastSequence,
-  JetStreamApiCodes.StreamWrongLastSequenceUnknown,
-]);
 const UNKNOWN: CasResult = { outcome: "unknown", revision: 0 };
 
 export type CasResult = Pick<CasAnswer, "outcome" | "revision">;
@@ -44,6 +40,8 @@ export type LeaseEvent = BucketEntry | { readonly kind: "synced" } | { readonly 
 
 export interface LeaseStoreOptions {
   readonly connection: NatsConnection;
+  /** By which this process is asked, if that is another: while it is cut nothing is renewed, so that others take over. */
+  readonly traffic?: NatsConnection;
   readonly region: string;
   /** The system's wall clock in microseconds; where the revisions of a new bucket start. */
   readonly wallUs: () => number;
@@ -77,7 +75,11 @@ export class LeaseStore {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isConnected: boolean;
+  /** Whether this process can be asked at all. */
+  #isReachable = true;
   #revisionMax = 0;
+  /** Answers awaited. */
+  #awaited = 0;
 
   constructor(options: LeaseStoreOptions) {
     this.#options = options;
@@ -91,16 +93,23 @@ export class LeaseStore {
   async cas(key: string, value: string, expectedRevision: number): Promise<CasResult> {
     const bucket = this.#bucket;
     // Sent while disconnected it would wait in the client and arrive when nobody counts on it any more.
-    if (bucket === undefined || !this.#isConnected) return UNKNOWN;
+    if (bucket === undefined || !this.#isConnected || !this.#isReachable) return UNKNOWN;
+    this.#awaited += 1;
     const result = await Promise.race([this.#store(key, value, expectedRevision), bucket.lost]);
+    this.#awaited -= 1;
     this.#revisionMax = Math.max(this.#revisionMax, result.revision);
     return bucket === this.#bucket ? result : UNKNOWN;
+  }
+
+  get isWriting(): boolean {
+    return this.#awaited > 0;
   }
 
   /** Finds or makes the bucket and shows it to `listener`: its entries, `synced`, then every change. */
   watch(listener: (event: LeaseEvent) => void): void {
     this.#listener = listener;
     void this.#followConnection(listener);
+    void this.#followTraffic(listener);
     this.#timer = setInterval(() => this.#look(), this.#options.lookEveryMs ?? LOOK_EVERY_MS);
     this.#look();
   }
@@ -122,9 +131,7 @@ export class LeaseStore {
       });
       return { outcome: "ok", revision: ack.seq };
     } catch (error) {
-      if (error instanceof JetStreamApiError && CONFLICTS.has(error.code)) {
-        return { outcome: "conflict", revision: 0 };
-      }
+      if (isConflict(error)) return { outcome: "conflict", revision: 0 };
       // Nobody takes messages of the bucket: it may be gone.
       if (error instanceof Error && error.name === "JetStreamNotEnabled") this.#look();
       return UNKNOWN;
@@ -142,6 +149,17 @@ export class LeaseStore {
         this.#isConnected = true;
         this.#look();
       }
+    }
+  }
+
+  async #followTraffic(listener: (event: LeaseEvent) => void): Promise<void> {
+    const { traffic } = this.#options;
+    this.#isReachable = true;
+    if (traffic === undefined) return;
+    for await (const { type } of traffic.status()) {
+      if (this.#listener !== listener) return;
+      if (type === "disconnect" || type === "close") this.#isReachable = false;
+      else if (type === "reconnect") this.#isReachable = true;
     }
   }
 

@@ -12,10 +12,19 @@ const ANSWER_WITHIN_MS = 1_000;
 /** Tenant of the probes. */
 const TENANT = "parl-doctor";
 
-export async function examineRegion({ name, servers }: RegionAddress, shards: number): Promise<Finding[]> {
+export interface Expected {
+  readonly shards: number;
+  /** Names in the policy file; absent when it cannot be read. */
+  readonly policies?: readonly string[];
+}
+
+export async function examineRegion(
+  { name, servers }: RegionAddress,
+  expected: Expected,
+): Promise<Finding[]> {
   let connection: NatsConnection | undefined;
   const server = await finding(`${name}: nats`, async () => {
-    connection = await connectNats({ servers, name: "parl-doctor" });
+    connection = await connectNats({ servers, name: "parl-doctor", flag: "regions" });
     return `${connection.info?.version} at ${servers.join(", ")}`;
   });
   if (connection === undefined) return [server];
@@ -23,8 +32,8 @@ export async function examineRegion({ name, servers }: RegionAddress, shards: nu
     const nats = connection;
     return [
       server,
-      await finding(`${name}: mappings`, () => examineMappings(nats, shards)),
-      await finding(`${name}: actor`, () => examineActor(nats, shards)),
+      await finding(`${name}: mappings`, () => examineMappings(nats, expected.shards)),
+      await finding(`${name}: actor`, () => examineActor(nats, expected)),
     ];
   } finally {
     await connection.close();
@@ -74,7 +83,7 @@ async function examineMappings(nats: NatsConnection, shards: number): Promise<st
   );
 }
 
-async function examineActor(nats: NatsConnection, shards: number): Promise<string> {
+async function examineActor(nats: NatsConnection, { shards, policies }: Expected): Promise<string> {
   const startedMs = performance.now();
   let facts: RegionObservation;
   try {
@@ -87,9 +96,21 @@ async function examineActor(nats: NatsConnection, shards: number): Promise<strin
     throw new Error(`the actor has ${facts.shards} shards, --shards says ${shards}; they must be equal`);
   }
   if (facts.crashes > 0) throw new Error(`the actor crashed ${facts.crashes} times; its stderr says why`);
-  const pressure =
-    facts.evictedLive + facts.overflowed > 0
-      ? `, ${facts.evictedLive} live keys evicted for lack of memory`
-      : "";
-  return `answers in ${tookMs} ms: ${facts.shards} shards, ${facts.keys} keys${pressure}`;
+  const inForce = facts.policies.map(({ name }) => name);
+  return `answers in ${tookMs} ms: ${facts.shards} shards, ${facts.keys} keys${pressureOn(facts)}${otherPolicies(inForce, policies)}`;
+}
+
+function pressureOn({ evictedLive, overflowed, fullTenants = 0 }: RegionObservation): string {
+  const signs: readonly (readonly [number, string])[] = [
+    [evictedLive, "live keys evicted for lack of memory"],
+    [overflowed, "checks of new keys shared an overflow bucket"],
+    [fullTenants, "tenants hold as many keys as they may (parl limited names them)"],
+  ];
+  return signs.map(([count, what]) => (count > 0 ? `, ${count} ${what}` : "")).join("");
+}
+
+/** Said, not complained of: an operator need not have the file. But a good file that nobody reads proves nothing. */
+function otherPolicies(inForce: readonly string[], inFile: readonly string[] = inForce): string {
+  if (inForce.toSorted().join() === inFile.toSorted().join()) return "";
+  return `; decides by ${inForce.join(", ") || "no policy"}, which is not what the policies looked at say (--policies)`;
 }

@@ -3,7 +3,8 @@
  * restarted when it dies, ended together in reverse order.
  *
  * Children run in process groups of their own, so that a Ctrl-C at the terminal reaches only us and the
- * order of leaving is ours: gateways before actors before servers.
+ * order of leaving is ours: gateways before actors before servers. The price is that nobody else would end
+ * them: whatever ends this process, a second Ctrl-C or a bug, kills those that are still there.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -27,6 +28,8 @@ interface Running {
   readonly part: Part;
   readonly supervisor: Supervisor;
   child: ChildProcess;
+  /** Set while a dead child waits to be started again. */
+  restart?: NodeJS.Timeout;
 }
 
 const READY_WITHIN_MS = 15_000;
@@ -40,13 +43,18 @@ export class ProcessGroup {
   readonly #running: Running[] = [];
   #isStopping = false;
 
+  readonly #kill = (): void => {
+    for (const { child } of this.#running) child.kill("SIGKILL");
+  };
+
   constructor(say: (line: string) => void) {
     this.#say = say;
+    process.once("exit", this.#kill);
   }
 
   /** Starts a part and waits until it is ready. @throws ParlError PARL_UNAVAILABLE with its last words */
   async start(part: Part, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
+    if (signal.aborted || this.#isStopping) return;
     const child = this.#spawn({ ...part, args: [...part.args, ...(part.firstArgs ?? [])] });
     const running: Running = { part, supervisor: new Supervisor(), child };
     this.#running.push(running);
@@ -74,7 +82,9 @@ export class ProcessGroup {
   /** Ends every child, last started first, kindly and then not. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    for (const { restart } of this.#running) clearTimeout(restart);
     for (const running of this.#running.toReversed()) await endChild(running);
+    process.removeListener("exit", this.#kill);
   }
 
   #spawn({ path, args, env }: Part): ChildProcess {
@@ -103,7 +113,7 @@ export class ProcessGroup {
     const nowUs = micros(Math.floor(performance.now() * US_PER_MS));
     const delayMs = running.supervisor.delayAfterCrashUs(nowUs) / US_PER_MS;
     this.#say(`${running.part.title} ended (${how}); starting it again in ${delayMs} ms`);
-    setTimeout(() => this.#restart(running), delayMs);
+    running.restart = setTimeout(() => this.#restart(running), delayMs);
   }
 
   #restart(running: Running): void {

@@ -1,14 +1,14 @@
-export interface NatsServer {
+export interface LocatedServer {
   readonly path: string;
   readonly version: string;
-  /** How it came to be here: `PARL_NATS_SERVER`, `PATH`, `.parl/bin` or the way set-up obtained it. */
+  /** How it came to be here: `PARL_…_SERVER`, `PATH`, `.parl/bin` or the way set-up obtained it. */
   readonly source: string;
 }
 
-export interface NatsServerSearch {
+export interface ServerSearch {
   readonly root: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const NATS_SERVER_MINIMUM: string;
-export function locateNatsServer(search: NatsServerSearch): NatsServer;
+export function locateNatsServer(search: ServerSearch): LocatedServer;
+export function locateRedisServer(search: ServerSearch): LocatedServer;

@@ -1,7 +1,8 @@
 /**
  * Set-up: makes a bare checkout ready for `npm start` and `npm test`, which run this first.
  *
- *   Node ≥ 20 ─▶ npm packages (npm ci) ─▶ Node ≥ 24, one of them ─▶ nats-server ≥ 2.12
+ *   Node ≥ 20 ─▶ npm packages (npm ci) ─▶ Node ≥ 24, one of them ─▶ nats-server ≥ 2.12 ─▶ Redis ≥ 7
+ *                                                                                  (--with redis: tests, lab)
  *
  * Plain JavaScript without dependencies, because it runs before there are any, on the Node that is there.
  * When nothing is to be done it says nothing and takes about a quarter of a second, without the network.
@@ -10,8 +11,9 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { withLock } from "./lock.mjs";
-import { ensureNatsServer, findNatsServer } from "./nats-server.mjs";
+import { ensureServer, findServer } from "./obtain.mjs";
 import { arePackagesInstalled, installPackages, requireNode } from "./packages.mjs";
+import { natsServer, redisServer } from "./servers.mjs";
 import { isAtLeast } from "./version.mjs";
 
 const NODE_FOR_SETUP = "20.0.0";
@@ -34,8 +36,12 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 
 try {
   requirePlatform();
-  if (!isComplete()) await withLock(host, join(host.root, ".parl", "setup.lock"), complete);
+  const servers = requestedServers(process.argv.slice(2));
+  if (!arePackagesInstalled(host)) await alone("packages", completePackages);
   requireNode(host);
+  for (const server of servers) {
+    if (!findServer(host, server).found) await alone(server.name, () => completeServer(server));
+  }
 } catch (error) {
   const reason = interruption.signal.aborted ? interruption.signal.reason : error;
   if (reason.output) console.error(reason.output);
@@ -54,14 +60,24 @@ function requirePlatform() {
   }
 }
 
-function isComplete() {
-  return arePackagesInstalled(host) && findNatsServer(host).server !== undefined;
+/** Only tests and the lab need a Redis: `npm start` neither waits for it nor fails without it. */
+function requestedServers(words) {
+  if (words.length === 0) return [natsServer];
+  if (words.join(" ") === "--with redis") return [natsServer, redisServer];
+  throw new Error(`"${words.join(" ")}" is unknown: say nothing, or "--with redis"`);
 }
 
-/** Looks again at each piece: the set-up that held the lock before may have brought it. */
-async function complete() {
+/** One lock for each piece, so that who needs only one does not wait for another. */
+function alone(piece, work) {
+  return withLock(host, join(host.root, ".parl", `${piece}.lock`), work);
+}
+
+/** Like completeServer it looks again: the set-up that held the lock before may have brought them. */
+async function completePackages() {
   if (!arePackagesInstalled(host)) await installPackages(host);
-  requireNode(host);
-  const { path, version } = await ensureNatsServer(host);
-  host.say(`ready, with nats-server ${version} at ${path}`);
+}
+
+async function completeServer(server) {
+  const { path, version } = await ensureServer(host, server);
+  host.say(`ready, with ${server.name} ${version} at ${path}`);
 }

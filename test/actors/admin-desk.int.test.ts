@@ -1,5 +1,6 @@
 import { mkdir, rename, rmdir } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { FullTenant } from "../../admission/tenant-views.ts";
 import { HeavyHitters, HITTER_HALF_LIFE_US } from "../../admission/heavy-hitters.ts";
 import { globalShard, homeShard, orgShard } from "../../core/key.ts";
 import { BLOCKED, DeskRegion, FREE } from "./desk-region.ts";
@@ -123,8 +124,10 @@ describe("a reset", () => {
     });
     region.silent.add("per-key");
     expect(await region.ask("parl.admin.reset.acme.alice")).toMatchObject({
-      error: { code: "PARL_UNAVAILABLE", message: expect.stringMatching(/may have done it/) },
+      error: { code: "PARL_DEADLINE_EXCEEDED", message: expect.stringMatching(/may have done it/) },
     });
+    const [ended] = (await region.lines(({ phase }) => phase === "ended")).slice(-1);
+    expect(ended).toMatchObject({ outcome: "unknown", code: "PARL_DEADLINE_EXCEEDED" });
   });
 });
 
@@ -159,6 +162,22 @@ describe("what is limited", () => {
     expect(await region.ask("parl.admin.limited")).toMatchObject({
       denied: 4.5,
       keys: [{ denied: 2.5, limitedForMs: 0 }, { denied: 2 }],
+    });
+  });
+
+  it("comes with the tenants that are full, each as full as it is anywhere", async () => {
+    region.members.push(new HeavyHitters(), new HeavyHitters());
+    region.membersExpected = 3;
+    const [acme, some] = ["acme", "~w7Y"].map((tenant) => ({ tenant, keys: 300, keysMax: 100 })) as [
+      FullTenant,
+      FullTenant,
+    ];
+    region.fullTenants.push([acme, { ...some, keys: 110 }], undefined, [{ ...some, keys: 140 }]);
+    expect(await region.ask("parl.admin.limited")).toMatchObject({
+      fullTenants: [acme, { ...some, tenant: "ö", keys: 140 }],
+    });
+    expect(await region.ask("parl.admin.limited", { top: 1 })).toMatchObject({
+      fullTenants: [acme],
     });
   });
 
@@ -210,6 +229,6 @@ describe("a desk", () => {
     const calls = Array.from({ length: 40 }, () => region.ask("parl.admin.reset.acme.alice"));
     const codes = (await Promise.all(calls)).map(({ error }) => (error as { code: string }).code);
     expect(codes.filter((code) => code === "PARL_OVERLOADED")).toHaveLength(8);
-    expect(codes.filter((code) => code === "PARL_UNAVAILABLE")).toHaveLength(32);
+    expect(codes.filter((code) => code === "PARL_DEADLINE_EXCEEDED")).toHaveLength(32);
   });
 });

@@ -7,6 +7,7 @@ import { AdminDesk } from "../../actors/admin-desk.ts";
 import { AuditLog } from "../../actors/audit-log.ts";
 import { LIMITED_ROLL_SUBJECT } from "../../actors/limited-call.ts";
 import { HeavyHitters, type LimitedKey } from "../../admission/heavy-hitters.ts";
+import type { FullTenant } from "../../admission/tenant-views.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { ManualClock } from "../../core/clock.ts";
 import { encodeJson, errorBody } from "../../core/wire-json.ts";
@@ -38,6 +39,8 @@ export class DeskRegion {
   readonly silent = new Set<string>();
   /** What each process says is limited. */
   readonly members: HeavyHitters[] = [new HeavyHitters()];
+  /** Tenants without room for new keys, by process; undefined where its version does not say. */
+  readonly fullTenants: (FullTenant[] | undefined)[] = [];
   membersExpected = 1;
 
   private constructor(nats: TestNatsServer, connection: NatsConnection, audit: AuditLog) {
@@ -59,7 +62,10 @@ export class DeskRegion {
     });
     connection.subscribe(LIMITED_ROLL_SUBJECT, {
       callback: (_, message) => {
-        for (const hitters of this.members) message.respond(encodeJson(hitters.report(this.clock.wallUs())));
+        for (const [index, hitters] of this.members.entries()) {
+          const fullTenants = this.fullTenants[index];
+          message.respond(encodeJson({ ...hitters.report(this.clock.wallUs()), fullTenants }));
+        }
       },
     });
     this.desk = new AdminDesk({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { HeldAnswers } from "../../actors/held-answers.ts";
+import { HeldAnswers, type Patience } from "../../actors/held-answers.ts";
+import { RESET_PATIENCE } from "../../actors/key-reset.ts";
 import type { JournalHold } from "../../admission/journalled-keys.ts";
 import { HeavyKeys } from "../../admission/heavy-keys.ts";
 import { micros, US_PER_MS } from "../../core/units.ts";
@@ -30,8 +31,16 @@ function desk() {
   const held = new HeldAnswers();
   const replies: string[] = [];
   const failures: string[] = [];
-  const add = (shard: number, to: string, holds: readonly JournalHold[], nowUs = 0): void =>
-    held.add(shard, to, new TextEncoder().encode(`to ${to}`), holds, micros(nowUs));
+  const add = (
+    shard: number,
+    to: string,
+    holds: readonly JournalHold[],
+    nowUs = 0,
+    patience?: Patience,
+  ): void => {
+    const answer = { shard, replyTo: to, payload: new TextEncoder().encode(`to ${to}`), holds };
+    held.add(patience === undefined ? answer : { ...answer, patience }, micros(nowUs));
+  };
   const release = (nowUs = 0): void =>
     held.release(
       micros(nowUs),
@@ -103,6 +112,16 @@ describe("held answers", () => {
     spender.write();
     release(10 * PATIENCE_US);
     expect([replies, failures.length]).toEqual([["young"], 1]);
+  });
+
+  it("of a reset are given up later, in words of their own", () => {
+    const { failures, add, release } = desk();
+    add(7, "reset", [new Spender().spend(1, U + 1)], 0, RESET_PATIENCE);
+    release(RESET_PATIENCE.heldMaxUs - 1);
+    expect(failures).toEqual([]);
+    release(RESET_PATIENCE.heldMaxUs);
+    expect(failures).toEqual(["reset PARL_DEADLINE_EXCEEDED journal"]);
+    expect(RESET_PATIENCE.error().message).toMatch(/was reset.*a crash may bring back/);
   });
 
   it("are dropped with their shard, and with no other", () => {

@@ -4,6 +4,7 @@
  *
  * - What all owners together have answered is what one limiter that never crashed would have allowed.
  * - A takeover costs each key at most u per crash.
+ * - A reset that was answered is undone by none of it.
  */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -13,7 +14,7 @@ import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S, type Micros } from "../../core/units.ts";
-import { JournalledShard, type Answer } from "./journal/journalled-shard.ts";
+import { JournalledShard, type Answer, type Done, type Reset } from "./journal/journalled-shard.ts";
 import { MemoryStream } from "./journal/memory-stream.ts";
 import { NOW } from "./journal/record-samples.ts";
 
@@ -36,6 +37,10 @@ const actions = fc.array(
         times: fc.integer({ min: 1, max: 8 }),
       }),
     },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant("reset" as const), key: fc.integer({ min: 1, max: KEYS }) }),
+    },
     { weight: 4, arbitrary: fc.record({ do: fc.constant("wait" as const), us: waits }) },
     {
       weight: 6,
@@ -56,9 +61,14 @@ type Action = typeof actions extends fc.Arbitrary<(infer One)[]> ? One : never;
 
 class Region {
   readonly stream = new MemoryStream();
+  /** Of owners before. */
   readonly answers: Answer[] = [];
-  /** Everything any owner charged, answered or not. */
-  readonly charged: KeyedLimiter;
+  readonly resets: Reset[] = [];
+  /** Everything any owner charged, answered or not, and resets once they are answered. */
+  readonly history: ({ readonly key: number; readonly atUs: Micros } & (
+    | { readonly cost: number }
+    | { readonly isAnswered: () => boolean }
+  ))[] = [];
   readonly params: AlgorithmParams;
   nowUs: Micros = NOW;
   epoch = 1;
@@ -70,7 +80,6 @@ class Region {
 
   constructor(params: AlgorithmParams) {
     this.params = params;
-    this.charged = new KeyedLimiter(createAlgorithm(params));
     this.owner = new JournalledShard(this.epoch, params, this.stream);
     this.owner.open(this.nowUs);
     this.nowUs = this.owner.settle(this.nowUs);
@@ -83,9 +92,12 @@ class Region {
         for (let i = 0; i < action.times; i += 1) {
           const cost = Math.max(1, Math.round(action.share ** 4 * this.params.limit));
           if (owner.decide(action.key, cost, this.nowUs)) {
-            this.charged.charge(action.key, action.key, cost, this.nowUs);
+            this.history.push({ key: action.key, atUs: this.nowUs, cost });
           }
         }
+        return;
+      case "reset":
+        this.reset(action.key);
         return;
       case "wait":
         this.nowUs = micros(this.nowUs + action.us);
@@ -114,10 +126,18 @@ class Region {
     }
   }
 
+  reset(key: number): void {
+    const { owner, nowUs } = this;
+    owner.reset(key, nowUs);
+    const reset = owner.resets.at(-1) as Reset;
+    this.history.push({ key, atUs: nowUs, isAnswered: () => owner.isAnswered(reset) });
+  }
+
   crash(isSettled: boolean): void {
     if (isSettled) this.nowUs = this.owner.settle(this.nowUs);
     this.dead.push(this.owner);
     this.answers.push(...this.owner.answers);
+    this.resets.push(...this.owner.resets);
     this.crashes += 1;
     this.nowUs = micros(this.nowUs + 2 * US_PER_S);
     do {
@@ -129,24 +149,35 @@ class Region {
     } while (this.owner.isStale);
   }
 
-  /** Against a limiter that saw every charge and no crash. */
+  /** Against a limiter that saw every charge, every reset that was answered, and no crash. */
   checkCost(): void {
     const { unitsAtTakeover } = crashBudget(this.params);
+    const charged = new KeyedLimiter(createAlgorithm(this.params));
+    for (const { key, atUs, ...what } of this.history) {
+      if ("cost" in what) charged.charge(key, key, what.cost, atUs);
+      else if (what.isAnswered()) charged.forget(key, key, atUs);
+    }
     for (let key = 1; key <= KEYS; key += 1) {
-      this.charged.evaluate(key, key, 0, this.nowUs, this.#verdict);
+      charged.evaluate(key, key, 0, this.nowUs, this.#verdict);
       const least = this.#verdict.remaining - this.crashes * unitsAtTakeover;
       this.owner.limiter.evaluate(key, key, 0, this.nowUs, this.#verdict);
       if (this.#verdict.remaining < least) expect.fail(`key ${key}: ${this.#verdict.remaining} < ${least}`);
     }
   }
 
-  /** Replays what was answered, by the time of the decisions. */
+  /** Replays what was answered, and every reset asked for, in the order of doing. */
   checkAnswers(): void {
-    const all = [...this.answers, ...this.owner.answers].toSorted((a, b) => a.atUs - b.atUs);
+    const answers = [...this.answers, ...this.owner.answers];
+    const all: (Answer | Done)[] = [...answers, ...this.resets, ...this.owner.resets];
     const reference = new KeyedLimiter(createAlgorithm(this.params));
-    for (const { key, cost, atUs } of all) {
-      reference.decide(key, key, cost, atUs, this.#verdict);
-      if (this.#verdict.outcome !== "allowed") expect.fail(`key ${key} was answered ${cost} too much`);
+    for (const one of all.toSorted((a, b) => a.atUs - b.atUs || a.order - b.order)) {
+      const { key, atUs } = one;
+      if (!("cost" in one)) {
+        reference.forget(key, key, atUs);
+        continue;
+      }
+      reference.decide(key, key, one.cost, atUs, this.#verdict);
+      if (this.#verdict.outcome !== "allowed") expect.fail(`key ${key} was answered ${one.cost} too much`);
     }
   }
 }

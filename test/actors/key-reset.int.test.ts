@@ -91,6 +91,8 @@ it("finds who is limited, unblocks him and nobody else, and has it in writing", 
     { phase: "asked", what: "reset", claimedBy: "anna" },
     { phase: "ended", what: "reset", outcome: "done" },
   ]);
+  const region = JSON.parse((await runHere(observe, "region", ...operator(), "--json")).stdout).regions[0];
+  expect(region.tallies.operators).toEqual({ done: 2, refused: 0, linesWritten: 4, linesLost: 0 });
 });
 
 it("resets key and user at their homes, and an organisation by name", async () => {

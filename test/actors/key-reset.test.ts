@@ -29,7 +29,7 @@ class SpentAdmission implements ForgettingAdmission {
     this.described.push(ids);
   }
 
-  inspect(cost: number, _nowUs: number, visit: (index: number, verdict: Verdict) => void): void {
+  inspect(cost: number, _nowUs: number, visit: (index: number, verdict: Verdict, isShared: boolean) => void) {
     for (const [index, spent] of this.spent.entries()) {
       if (this.elsewhere.includes(index)) continue;
       const verdict = new Verdict();
@@ -37,7 +37,7 @@ class SpentAdmission implements ForgettingAdmission {
       verdict.outcome = spent + cost <= LIMIT ? "allowed" : spent > LIMIT ? "unsatisfiable" : "denied";
       verdict.remaining = Math.max(0, LIMIT - spent - (verdict.outcome === "allowed" ? cost : 0));
       verdict.retryAfterUs = { allowed: 0, denied: 5_500, unsatisfiable: Infinity }[verdict.outcome];
-      visit(index, verdict);
+      visit(index, verdict, false);
     }
   }
 

@@ -8,21 +8,12 @@ import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { PackedReplyReader } from "../../core/packed-reply.ts";
 import { micros } from "../../core/units.ts";
 import { answersRead } from "../core/reply-answers.ts";
+import { IDLE_PROCESS } from "./idle-process.ts";
 
 export const SHARDS = 64;
 /** A moment in 2023, in the middle of any window up to a day. */
 export const NOW_US = 1_700_000_000_000_000;
 const EPOCH = 7;
-
-const FACTS = {
-  mailboxDepth: 0,
-  overloaded: 0,
-  crashes: 0,
-  fenced: 0,
-  uptimeMs: 0,
-  stepLatencyCounts: [],
-  stepLatencySumUs: 0,
-};
 
 /** What NATS carries in one message unless configured otherwise. */
 export const NATS_PAYLOAD_BYTES_MAX = 2 ** 20;
@@ -54,7 +45,7 @@ export class LoneShardActor implements Outbox {
       secret: { high: 1, low: 2 },
       policies,
       budget: new MemoryBudget(Infinity),
-      facts: () => FACTS,
+      facts: () => IDLE_PROCESS,
     });
     for (let shard = 0; shard < SHARDS; shard += 1) this.open(shard);
   }
@@ -101,6 +92,11 @@ export class LoneShardActor implements Outbox {
 
   frame(tenant: string, shard: number, payload: Uint8Array): Uint8Array {
     return this.answer({ kind: "packed-frame", tenant, shard, payload, via: shard, replyTo: "r" });
+  }
+
+  /** What it tells the operators' desk. */
+  limited(): unknown {
+    return jsonOf(this.answer({ kind: "inquiry", what: "limited", name: "", via: -1, replyTo: "r" }));
   }
 
   /** The state of everything, for "nothing changed". */

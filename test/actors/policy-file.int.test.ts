@@ -55,7 +55,7 @@ const BROKEN: Record<string, readonly string[]> = {
   ],
   "missing-fields.yaml": [
     "version",
-    "tenants.acme.plan",
+    "tenants.acme",
     ...[0, 1].flatMap((index) =>
       ["name", "dimension", "algorithm", "limit", "window"].map((field) => `policies[${index}].${field}`),
     ),

@@ -11,11 +11,19 @@ function seen(
     region: "eu",
     member,
     shards: 8,
-    owned: shards.map((shard) => ({ shard, epoch: 10 + shard, sinceUs: 5, decided: shard, keys: 1 })),
+    owned: shards.map((shard) => ({
+      shard,
+      epoch: 10 + shard,
+      sinceUs: 5,
+      decided: shard,
+      keys: 1,
+      due: 2,
+    })),
     keys: 10,
     bytes: 1_000,
     evictedLive: 1,
     overflowed: 2,
+    fullTenants: 3,
     mailboxDepth: 3,
     overloaded: 4,
     crashes: 5,
@@ -30,6 +38,8 @@ function seen(
   };
 }
 
+const LINE = { policy: "p", algorithm: "gcra", outcome: "allowed" } as const;
+
 describe("a census", () => {
   it("adds up every counter and gauge, and takes the longest uptime", () => {
     const one = seen("a", [0, 1]);
@@ -38,6 +48,7 @@ describe("a census", () => {
       bytes: 20,
       evictedLive: 30,
       overflowed: 40,
+      fullTenants: 1,
       mailboxDepth: 50,
       overloaded: 60,
       crashes: 70,
@@ -53,6 +64,8 @@ describe("a census", () => {
       bytes: 1_020,
       evictedLive: 31,
       overflowed: 42,
+      // They may be the same ones.
+      fullTenants: 3,
       mailboxDepth: 53,
       overloaded: 64,
       crashes: 75,
@@ -102,6 +115,48 @@ describe("a census", () => {
     expect(errors).toEqual({ PARL_MALFORMED: 3, PARL_OVERLOADED: 7 });
   });
 
+  it("hears out a process of a version that does not count full tenants", () => {
+    const { fullTenants, ...older } = seen("a", [0]);
+    expect(takeCensus([older as MemberObservation, seen("b", [1])]).fullTenants).toBe(fullTenants);
+    expect(takeCensus([older as MemberObservation]).fullTenants).toBe(0);
+  });
+
+  it("adds up tallies number by number, also those that only some processes tell", () => {
+    const one = seen("a", [0], {
+      tallies: { checks: { late: 1, waiting: 2 }, waits: { allowed: 3 }, lent: { units: 10 } },
+    });
+    const other = seen("b", [1], { tallies: { checks: { late: 10 }, waits: { allowed: 30, denied: 4 } } });
+    expect(takeCensus([one, other, seen("c", [2])]).tallies).toEqual({
+      checks: { late: 11, waiting: 2 },
+      waits: { allowed: 33, denied: 4 },
+      lent: { units: 10 },
+    });
+  });
+
+  it("says in figures how borrowing goes, of the region as a whole", () => {
+    const one = seen("a", [0], {
+      decisions: [
+        { ...LINE, count: 900 },
+        { ...LINE, outcome: "denied", count: 100 },
+      ],
+      tallies: { checks: { late: 3 }, borrowed: { asked: 7, reports: 3 }, denials: { firm: 98, lent: 2 } },
+    });
+    const other = seen("b", [1], {
+      decisions: [{ ...LINE, count: 1_000 }],
+      tallies: { checks: { late: 1 } },
+    });
+    expect(takeCensus([one, other]).figures).toEqual({
+      checks: 2_000,
+      late: 4,
+      borrows: 4,
+      denied: 100,
+      doubtful: 2,
+      atOnceShare: 0.998,
+      borrowsPer1000: 2,
+      doubtfulShare: 0.02,
+    });
+  });
+
   it("changes nothing that it was told", () => {
     const line = { policy: "p", algorithm: "gcra", outcome: "allowed", count: 5 } as const;
     const told = [seen("a", [0], { decisions: [line] }), seen("b", [1], { decisions: [line] })];
@@ -125,13 +180,6 @@ describe("a census", () => {
     const census = takeCensus(members);
     expect(census.members.map(({ member }) => member)).toEqual(["eu-1", "eu-10", "eu-2"]);
     expect(takeCensus(members.toReversed())).toEqual(census);
-    expect(census.members[0]).toEqual({
-      member: "eu-1",
-      uptimeMs: 70,
-      keys: 10,
-      bytes: 1_000,
-      mailboxDepth: 3,
-      owned: [{ shard: 0, epoch: 10, sinceUs: 5, decided: 0, keys: 1 }],
-    });
+    expect(census.members[0]).toEqual(members[2]);
   });
 });

@@ -7,10 +7,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { forgetSubject } from "../../actors/key-reset.ts";
 import { startActor, type ActorProcess } from "../../actors/main.ts";
 import { parsePolicyText } from "../../actors/policy-text.ts";
 import type { RegionObservation } from "../../actors/region-census.ts";
-import { SHARDS_DEFAULT } from "../../core/key.ts";
+import { homeShard, SHARDS_DEFAULT } from "../../core/key.ts";
+import { micros, US_PER_S } from "../../core/units.ts";
+import { takeoverUnits } from "../../admission/durability.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -27,6 +30,7 @@ policies:
   - { name: daily, dimension: key, algorithm: fixed-window, limit: ${LIMIT}, window: 366d, match: { tenant: acme } }
   - { name: org, dimension: org, algorithm: gcra, limit: ${ORG_LIMIT}, window: 366d, match: { tenant: globex } }
 `;
+const DAY_US = micros(24 * 3_600 * US_PER_S);
 const FIRST = { claimAtOnce: true };
 const KEYS = Array.from({ length: 24 }, (_, i) => `k${i}`);
 
@@ -92,6 +96,13 @@ async function balanced(...members: string[]): Promise<Record<string, number>> {
 async function ask(tenant: string, key: string, tokens = 1): Promise<Record<string, unknown>> {
   const question = JSON.stringify({ tokens });
   return (await nats.request(`parl.check.${tenant}.${key}`, question, { timeout: ANSWER_WITHIN_MS })).json();
+}
+
+/** Resets a key at its home, as an operator's desk does. */
+async function reset(key: string): Promise<Record<string, unknown>> {
+  const subject = forgetSubject(homeShard("acme", key, SHARDS_DEFAULT), "acme", key);
+  const question = JSON.stringify({ user: "", policies: ["daily"] });
+  return (await nats.request(subject, question, { timeout: ANSWER_WITHIN_MS })).json();
 }
 
 /** One check after the other on every key. */
@@ -203,6 +214,9 @@ describe("the members of a region", { timeout: 60_000 }, () => {
     await start("eu-2", { leaseTtlMs: LEASE_MS });
     await balanced("eu-1", "eu-2");
     for (const key of KEYS) expect(await ask("acme", key, LIMIT)).toMatchObject({ allowed: true });
+    const resetKeys = KEYS.slice(0, 12);
+    const resets = await Promise.all(resetKeys.map((key) => reset(key)));
+    for (const each of resets) expect(each).toMatchObject({ resets: [{ after: { remaining: LIMIT } }] });
     const killedUs = Date.now() * 1_000;
     child.kill("SIGKILL");
     await gone;
@@ -210,8 +224,40 @@ describe("the members of a region", { timeout: 60_000 }, () => {
     const [survivor] = (await census()).members;
     const lastUs = Math.max(...(survivor?.owned.map(({ sinceUs }) => sinceUs) ?? []));
     expect((lastUs - killedUs) / 1_000).toBeLessThan(LEASE_MS + 1_500);
-    const answers = await Promise.all(KEYS.map((key) => ask("acme", key)));
-    expect(answers.map(({ allowed }) => allowed)).toEqual(KEYS.map(() => false));
+    const answers = await Promise.all(KEYS.slice(12).map((key) => ask("acme", key)));
+    expect(answers.map(({ allowed }) => allowed)).toEqual(answers.map(() => false));
+    const u = takeoverUnits(
+      { algorithm: "fixed-window", limit: LIMIT, windowUs: DAY_US, dimension: "key" },
+      1,
+    );
+    for (const key of resetKeys) {
+      const left = (await ask("acme", key, 0))["remaining"] as number;
+      // Those of the one that went on were lost by nobody.
+      expect([LIMIT, LIMIT - u]).toContain(left);
+    }
+  });
+
+  it("reset keys while their shards move, and none is brought back", async () => {
+    await start("eu-1", FIRST);
+    for (const key of KEYS) await ask("acme", key, LIMIT);
+    let isOver = false;
+    const failed: string[] = [];
+    const resets = KEYS.map(async (key) => {
+      for (let count = 1; ; count += 1) {
+        const text = JSON.stringify(await reset(key).catch(String));
+        const isReset = text.includes('"resets":');
+        if (!isReset && !text.includes("did not confirm it in time")) failed.push(text);
+        if (isOver && isReset) return count;
+        await ask("acme", key, LIMIT).catch((error: unknown) => failed.push(String(error)));
+      }
+    });
+    ends.push(() => Promise.allSettled(resets));
+    await start("eu-2");
+    await balanced("eu-1", "eu-2");
+    isOver = true;
+    expect(Math.min(...(await Promise.all(resets)))).toBeGreaterThan(1);
+    expect(failed).toEqual([]);
+    for (const key of KEYS) expect([key, (await ask("acme", key, 0))["remaining"]]).toEqual([key, LIMIT]);
   });
 
   it("refuse a second one of the same name", async () => {

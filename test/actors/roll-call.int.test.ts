@@ -1,6 +1,8 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { callRoll, hasNobodyHeard } from "../../actors/roll-call.ts";
+import { ParlError } from "../../core/errors.ts";
+import { encodeJson, errorBody } from "../../core/wire-json.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
 
 const PATIENCE_MS = 150;
@@ -24,6 +26,10 @@ afterAll(async () => {
   await server.stop();
 });
 
+function answerWith(subject: string, body: unknown): void {
+  nats.subscribe(subject, { callback: (_, message) => void message.respond(encodeJson(body)) });
+}
+
 async function names(subject: string, expected: number): Promise<string[]> {
   const answers = await callRoll<{ name: string }>(nats, { subject, expected, patienceMs: PATIENCE_MS });
   return answers.map(({ name }) => name).toSorted();
@@ -37,6 +43,13 @@ it("gathers the answers, and stops when all are there", async () => {
 
 it("does not wait for ever for who is missing", async () => {
   expect(await names("both", 3)).toEqual(["a", "b"]);
+});
+
+it("hears no refusal as an answer", async () => {
+  const refusal = errorBody(new ParlError("PARL_OVERLOADED", "the mailbox is full"));
+  answerWith("busy", { name: "a" });
+  answerWith("busy", refusal);
+  expect(await names("busy", 2)).toEqual(["a"]);
 });
 
 it("is empty at once when nobody listens", async () => {

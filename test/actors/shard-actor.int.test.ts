@@ -52,7 +52,7 @@ describe("a bare NATS request", () => {
       overshootMaxPct: 0,
     });
     expect(await ask("parl.check.acme.alice", '{"tokens":2}')).toMatchObject({ allowed: true, remaining: 0 });
-    const denied = await ask("parl.check.acme.alice");
+    const denied = await ask("parl.check.acme.alice", "{}");
     expect(denied).toMatchObject({ allowed: false, outcome: "denied", remaining: 0 });
     expect(denied["retryAfterMs"]).toBeGreaterThan(0);
     const never = await ask("parl.check.acme.alice", '{"tokens":4}');

@@ -6,6 +6,7 @@
  *                      ▲────────── grant, recall ──────────┘
  */
 import type { Outbox } from "../../actors/actor.ts";
+import type { MemberObservation } from "../../actors/observation.ts";
 import { ShardActor } from "../../actors/shard-actor.ts";
 import type { ShardEvent } from "../../actors/shard-event.ts";
 import { eventOf } from "../../actors/subjects.ts";
@@ -17,20 +18,12 @@ import { Verdict } from "../../core/decision.ts";
 import { globalShard } from "../../core/key.ts";
 import { micros, US_PER_MS } from "../../core/units.ts";
 import { Network, NO_FAULTS, VirtualTime, type NetworkFaults } from "../admission/loan-network.ts";
+import { IDLE_PROCESS } from "./idle-process.ts";
 import { NOW_US } from "./lone-shard-actor.ts";
 
 export const SIMULATED_SHARDS = 8;
 const TICK_US = 10 * US_PER_MS;
 const PAGE_BYTES = 4_096;
-const FACTS = {
-  mailboxDepth: 0,
-  overloaded: 0,
-  crashes: 0,
-  fenced: 0,
-  uptimeMs: 0,
-  stepLatencyCounts: [],
-  stepLatencySumUs: 0,
-};
 
 export interface SimulatedOptions {
   readonly policies: PolicyDocument;
@@ -61,7 +54,7 @@ export class SimulatedMember implements Outbox {
       secret: { high: 1, low: 2 },
       policies,
       budget: new MemoryBudget(Infinity),
-      facts: () => FACTS,
+      facts: () => IDLE_PROCESS,
       startedUs: micros(NOW_US),
     });
   }
@@ -70,12 +63,21 @@ export class SimulatedMember implements Outbox {
     return this.actor.admission.lending as Lending;
   }
 
+  /** What it says of itself. */
+  observe(): MemberObservation {
+    const replyTo = `observed by ${this.name}`;
+    this.step({ kind: "inquiry", what: "member", name: "", via: -1, replyTo });
+    const said = this.#region.json(replyTo) as unknown as MemberObservation;
+    this.#region.answers.delete(replyTo);
+    return said;
+  }
+
   step(event: ShardEvent): void {
     if (!this.isSilent) this.actor.step(event, micros(this.#region.time.nowUs), this);
   }
 
   reply(to: string, payload: Uint8Array): void {
-    if (!this.isSilent) this.#region.answered(to, payload);
+    if (!this.isSilent) this.#region.answered(to, payload, this);
   }
 
   send(subject: string, payload: Uint8Array, replyTo: string): void {
@@ -211,7 +213,8 @@ export class SimulatedActors {
     return JSON.parse(new TextDecoder().decode(this.answerTo(replyTo))) as Record<string, any>;
   }
 
-  answered(to: string, payload: Uint8Array): void {
+  /** @param _by who answers, at the moment of its decision */
+  answered(to: string, payload: Uint8Array, _by: SimulatedMember): void {
     const before = this.answers.get(to);
     this.answeredUs.set(to, this.time.nowUs);
     if (before === undefined) this.answers.set(to, [payload]);

@@ -1,17 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { DecisionDesk } from "../../actors/decision-desk.ts";
-import { DecisionTally } from "../../actors/decision-tally.ts";
-import { WaitingRequests } from "../../actors/waiting-requests.ts";
-import { Admission } from "../../admission/admission.ts";
-import { AnsweredIds } from "../../admission/answered-ids.ts";
-import { LendingHome } from "../../admission/lending-home.ts";
-import { Lending } from "../../admission/lending.ts";
-import { compilePolicies } from "../../admission/policy-set.ts";
-import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
-import { micros, US_PER_MS, US_PER_S } from "../../core/units.ts";
-import { itemsOf, NOW_US, policiesOf } from "./lone-shard-actor.ts";
+import { US_PER_MS, US_PER_S } from "../../core/units.ts";
+import { itemsOf, policiesOf } from "./lone-shard-actor.ts";
 import { SIMULATED_SHARDS, type SimulatedActors } from "./simulated-actors.ts";
 import {
   atKeys,
@@ -33,7 +24,6 @@ import {
 } from "./lending-scene.ts";
 
 const DEADLINE_US = 250 * US_PER_MS;
-const NOW = micros(NOW_US);
 
 /** A key of the same tenant whose home is another shard. */
 function stranger(): string {
@@ -249,40 +239,5 @@ describe("a packed frame of which some items wait", () => {
     const asked = all.askFrame("acme", KEY_SHARD, frame([KEY, 7], [stranger(), 1]));
     expect(all.answers.has(asked)).toBe(false);
     expect(holder.actor.heldFor(KEY_SHARD)).toBe(1);
-  });
-});
-
-describe("the tally of checks that wait", () => {
-  it("tells those that waited, those that no home answered for, and those not made to wait", () => {
-    const policies = compilePolicies(policiesOf(PER_KEY, `${PER_ORG}, onFailure: allow`));
-    const secret = { high: 1, low: 2 };
-    const budget = new MemoryBudget(Infinity);
-    const admission = new Admission({ shards: SIMULATED_SHARDS, secret, policies, budget });
-    const home = new LendingHome(admission.table, admission.holds);
-    const lending = new Lending({ holder: { member: "m", incarnation: 1 }, home, policies, nowUs: NOW });
-    admission.lending = lending;
-    admission.table.open(KEY_SHARD, admission.table.newKeys(KEY_SHARD));
-    const open = { epoch: 1, sinceUs: NOW_US, decided: 0, answered: new AnsweredIds() };
-    const desk = new DecisionDesk(admission, new DecisionTally(policies));
-    const waiting = new WaitingRequests(desk, lending, (shard) => (shard === KEY_SHARD ? open : undefined));
-    const answers: unknown[] = [];
-    const answer = (given: unknown): unknown => answers.push(given);
-    const request = { key: KEY, user: "", id: "", cost: 1, tier: "approximate" } as const;
-    const asking = { verb: "check", tenant: "acme", request } as const;
-    const ask = (nowUs: number): void => {
-      admission.describe("acme", "", KEY);
-      expect(desk.decideOnce(open, asking, micros(nowUs))).toBeUndefined();
-      waiting.wait({ asking, shard: KEY_SHARD, answer }, admission.keysLooked(), micros(nowUs));
-    };
-    const totals = (): number[] => [waiting.waitedTotal, waiting.silentTotal, waiting.unwaitedTotal];
-    ask(NOW_US);
-    ask(NOW_US + 1);
-    expect([...totals(), answers.length]).toEqual([2, 0, 0, 0]);
-    waiting.step(micros(NOW_US + 1 + DEADLINE_US));
-    expect([...totals(), answers.length]).toEqual([2, 2, 0, 2]);
-    ask(NOW_US + 2 * DEADLINE_US);
-    expect([...totals(), answers.length, waiting.size]).toEqual([2, 3, 1, 3, 0]);
-    ask(NOW_US + 4 * DEADLINE_US);
-    expect([...totals(), answers.length, waiting.size]).toEqual([3, 3, 1, 3, 1]);
   });
 });

@@ -10,6 +10,7 @@ import { createAlgorithm } from "../../algorithms/registry.ts";
 import { DIMENSIONS, Verdict } from "../../core/decision.ts";
 import { homeShard } from "../../core/key.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
+import { parsePolicyText } from "../../actors/policy-text.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
 
 const SHARDS = 4;
@@ -198,5 +199,37 @@ it("describes a check by its bytes as by its tokens, and places it where the wir
       }
     }),
     { numRuns: 100 },
+  );
+});
+
+it("tells a tenant the same whatever keys others invent beside it", () => {
+  const ownPolicies = policyLines.map((lines) => lines.filter((line) => !line.includes("global")));
+  fc.assert(
+    fc.property(ownPolicies, fc.array(asks, { maxLength: 60, size: "max" }), (lines, history) => {
+      const list = lines.map((line) => `  - { ${line} }\n`).join("");
+      const text = `version: 1\nkeysMax: 20\npolicies:\n${list === "" ? "  []\n" : list}`;
+      const [flooded, quiet] = [1, 2].map(() => {
+        const admission = admissionOf([]);
+        admission.adopt(compilePolicies(parsePolicyText(text, "test.yaml"), 2));
+        return admission;
+      }) as [Admission, Admission];
+      let nowUs = NOW_US;
+      let invented = 0;
+      for (const { tenant, user, key, cost, isReport, waitUs } of history) {
+        nowUs += waitUs;
+        for (let i = 0; i < 100; i += 1) {
+          flooded.describe("flooder", `u${(invented += 1)}`, `k${invented}`);
+          flooded.decide(1 + (i % 3), micros(nowUs));
+        }
+        for (const admission of [flooded, quiet]) {
+          admission.describe(tenant, user, key);
+          if (isReport) admission.report(cost, micros(nowUs));
+          else admission.decide(cost, micros(nowUs));
+        }
+        expect(flooded.verdict).toEqual(quiet.verdict);
+        expect(flooded.tightest).toBe(quiet.tightest);
+      }
+    }),
+    { numRuns: 60 },
   );
 });

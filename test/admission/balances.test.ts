@@ -1,5 +1,26 @@
 import { describe, expect, it } from "vitest";
+import type { GrantRow } from "../../admission/loan-messages.ts";
+import { KeyQuota } from "../../algorithms/key-census.ts";
 import { HOLDER, HolderDesk, OWNER, policiesShared, SHARED_KEY } from "./holder-desk.ts";
+
+/**
+ * Whether a refusal is doubtful.
+ *
+ * @param had units at hand when the home is asked
+ * @param wish what it answers, `us` later
+ */
+function isDoubtful(had: number, wish: Partial<GrantRow> = {}, us = 0): boolean {
+  const desk = new HolderDesk();
+  desk.borrow(1, 1 + had);
+  desk.nowUs += 1_400_000;
+  const waiting = desk.reserve(9);
+  const asked = desk.sent();
+  desk.nowUs += us;
+  desk.answer(asked, { status: "refused", deniedCost: 5, retryAfterUs: 50_000, ...wish });
+  desk.balances.release(waiting);
+  expect(desk.look(9)).toBe("refused");
+  return desk.balance.isDenialDoubtful;
+}
 
 describe("a refusal", () => {
   it("is repeated for the home's wait, 50 ms at most, to whoever asks for as much", () => {
@@ -27,6 +48,19 @@ describe("a refusal", () => {
     expect(desk.look(10)).toBe("refused");
     desk.nowUs += 1;
     expect(desk.look(10)).toBe("missing");
+  });
+
+  it("is doubtful while anybody has units of the key, and firm when nobody has", () => {
+    expect(isDoubtful(0)).toBe(false);
+    expect(isDoubtful(0, { beside: 1 })).toBe(true);
+    expect(isDoubtful(3)).toBe(true);
+    // Expired while the home was asked, which refused on top of them.
+    expect(isDoubtful(3, { validUs: 0 }, 150_000)).toBe(true);
+    const desk = new HolderDesk();
+    const [waiting] = [desk.reserve(9), desk.reserve(1)];
+    desk.answer(desk.sent(), { status: "refused", deniedCost: 5, retryAfterUs: 50_000 });
+    desk.balances.release(waiting);
+    expect([desk.look(9), desk.balance.isDenialDoubtful]).toEqual(["refused", true]);
   });
 
   it("of more than the key can ever hold needs no home", () => {
@@ -92,6 +126,7 @@ describe("usage without rights", () => {
     expect(desk.balances.tally.rows).toBe(0);
     desk.balances.owe(desk.balance, 1, desk.now);
     expect(desk.sent()).toMatchObject({ owed: 108, owedFrom: 107 });
+    expect(desk.balances.tally).toMatchObject({ owed: 8, owedLost: 0 });
   });
 });
 
@@ -136,3 +171,40 @@ describe("balances", () => {
     expect(desk.pass(1_000_000)).toEqual([]);
   });
 });
+
+describe("many keys", () => {
+  const [acme, globex] = [new KeyQuota(1, 5), new KeyQuota(2, 5)];
+
+  it("of one tenant leave room for those of others, until they are forgotten", () => {
+    const desk = new HolderDesk();
+    const opened = Array.from({ length: 8 }, (_, n) => openOf(desk, 100 + n, acme) !== undefined);
+    expect(opened.filter(Boolean)).toHaveLength(5);
+    expect([openOf(desk, 100, acme), openOf(desk, 200, globex)]).not.toContain(undefined);
+    desk.balances.takeMessages(desk.now);
+    desk.nowUs += 5_000_000;
+    desk.balances.tick(desk.now);
+    desk.balances.takeMessages(desk.now);
+    expect(desk.balances.tally.rows).toBe(0);
+    expect(openOf(desk, 300, acme)).toBeDefined();
+  });
+
+  it("say whose they are when they are asked for", () => {
+    const desk = new HolderDesk();
+    const balance = openOf(desk, 100, acme);
+    if (balance === undefined) throw new Error("no room");
+    desk.balances.reserve(balance, 1, OWNER, desk.now);
+    expect(desk.sent()).toMatchObject({ high: 100, quota: acme });
+  });
+
+  it("of a policy that is gone are given back", () => {
+    const desk = new HolderDesk();
+    for (let n = 0; n < 5; n += 1) openOf(desk, 10 + n, acme);
+    desk.balances.adopt(policiesShared({ name: "other" }));
+    expect(openOf(desk, 20, acme)).toBeDefined();
+    expect(desk.balances.tally.rows).toBe(1);
+  });
+});
+
+function openOf(desk: HolderDesk, high: number, quota: KeyQuota) {
+  return desk.balances.open({ ...SHARED_KEY, high, quota }, desk.now);
+}

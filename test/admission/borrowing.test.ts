@@ -80,6 +80,8 @@ describe("a balance", () => {
       [1_500_000, 16, 0],
       [2_000_000, 21, 0],
     ]);
+    // One asked for units: the others are no borrowing.
+    expect(desk.balances.tally).toMatchObject({ asked: 5, reports: 4 });
   });
 
   it("is given back when idle for 1 s, and forgotten when there is nothing more to say", () => {

@@ -20,16 +20,21 @@ interface Charge {
 
 class ModelKey {
   readonly charges: Charge[] = [];
-  /** Charges that the acked state and the state in flight know. */
-  acked = 0;
-  flying = 0;
+  /** Charges before this one were forgotten. */
+  from = 0;
+  /** Charges that the acked state and the state in flight know: from the first index, before the other. */
+  acked = [0, 0];
+  flying = [0, -1];
   usedMax = 0;
+  /** What must be journalled before it is told that the key was forgotten, and since which charge it was. */
+  readonly resets: { readonly ticket: number; readonly from: number }[] = [];
 
-  debt(now: number, counts: (charge: Charge, index: number) => boolean): number {
+  /** Of the charges since one. */
+  debt(now: number, counts: (charge: Charge, index: number) => boolean, from = this.from): number {
     let debt = 0;
     let last = 0;
     for (const [index, charge] of this.charges.entries()) {
-      if (!counts(charge, index)) continue;
+      if (index < from || !counts(charge, index)) continue;
       debt = Math.max(0, debt - (charge.at - last)) + charge.cost;
       last = charge.at;
     }
@@ -39,6 +44,7 @@ class ModelKey {
 
 type Action =
   | { readonly do: "charge"; readonly key: number; readonly cost: number; readonly isReport: boolean }
+  | { readonly do: "forget"; readonly key: number }
   | { readonly do: "wait"; readonly ticks: number }
   | { readonly do: "take"; readonly room: number }
   | { readonly do: "ack" | "lose" | "sweep" };
@@ -68,6 +74,7 @@ const actions: fc.Arbitrary<Action[]> = fc.array(
       }),
       weight: 1,
     },
+    { arbitrary: fc.record({ do: fc.constant("forget" as const), key }), weight: 1 },
     {
       arbitrary: fc.record({
         do: fc.constant("wait" as const),
@@ -106,6 +113,9 @@ class Model {
       case "charge":
         this.charge(action.key, action.cost, action.isReport);
         return;
+      case "forget":
+        this.forget(action.key);
+        return;
       case "wait":
         this.now += action.ticks;
         return;
@@ -114,7 +124,8 @@ class Model {
         return;
       case "ack":
         this.heavy.acked();
-        if (this.isFlying) for (const each of this.keys) each.acked = Math.max(each.acked, each.flying);
+        if (this.isFlying)
+          for (const each of this.keys) if ((each.flying[1] as number) >= 0) each.acked = each.flying;
         this.land();
         return;
       case "lose":
@@ -133,7 +144,7 @@ class Model {
       if (left === 0) return false;
       left -= 1;
       const one = this.keys[high - 1] as ModelKey;
-      one.flying = one.charges.length;
+      one.flying = [one.from, one.charges.length];
       return true;
     });
     this.isFlying = taken > 0;
@@ -141,7 +152,14 @@ class Model {
 
   private land(): void {
     this.isFlying = false;
-    for (const each of this.keys) each.flying = 0;
+    for (const each of this.keys) each.flying = [0, -1];
+  }
+
+  private forget(index: number): void {
+    const one = this.keys[index] as ModelKey;
+    const ticket = this.heavy.forgotten(index + 1, 0, 0, micros(this.now));
+    one.from = one.charges.length;
+    one.resets.push({ ticket, from: one.from });
   }
 
   private charge(index: number, cost: number, isReport: boolean): void {
@@ -160,14 +178,20 @@ class Model {
 
   check(): void {
     for (const [index, one] of this.keys.entries()) {
-      const journalled = one.debt(this.now, (_, i) => i < one.acked);
+      const [ackedFrom, acked] = one.acked as [number, number];
+      const journalled = one.debt(this.now, (_, i) => i < acked, ackedFrom);
       const known = one.debt(this.now, ({ ticket, isReport }, i) =>
-        isReport ? i < one.acked : ticket <= this.heavy.journalled,
+        isReport ? i < acked : ticket <= this.heavy.journalled,
       );
       if (known - journalled > this.u) expect.fail(`key ${index}: ${known} known, ${journalled} journalled`);
     }
-    const wereHeavy = this.keys.filter(({ usedMax }) => usedMax >= this.u / 2).length;
-    expect(this.heavy.entries).toBeLessThanOrEqual(wereHeavy);
+    const wereHeavy = this.keys.filter(({ usedMax, resets }) => usedMax >= this.u / 2 || resets.length > 0);
+    expect(this.heavy.entries).toBeLessThanOrEqual(wereHeavy.length);
+    for (const { acked, resets } of this.keys) {
+      for (const { ticket, from } of resets) {
+        if (ticket <= this.heavy.journalled) expect(acked[0]).toBeGreaterThanOrEqual(from);
+      }
+    }
   }
 }
 
@@ -195,8 +219,10 @@ describe("the side table of heavy keys", () => {
         model.run({ do: "ack" });
         model.take(Infinity);
         model.run({ do: "ack" });
-        for (const { charges } of model.keys) {
-          for (const { ticket } of charges) expect(ticket).toBeLessThanOrEqual(model.heavy.journalled);
+        for (const { charges, resets } of model.keys) {
+          for (const { ticket } of [...charges, ...resets]) {
+            expect(ticket).toBeLessThanOrEqual(model.heavy.journalled);
+          }
         }
         expect(model.heavy.isDue).toBe(false);
       }),
@@ -209,14 +235,14 @@ describe("the side table of heavy keys", () => {
       fc.property(bounds, actions, (u, list) => {
         const model = new Model(u);
         for (const action of list) {
-          if (action.do === "wait" || action.do === "sweep") continue;
+          if (action.do === "wait" || action.do === "sweep" || action.do === "forget") continue;
           const before = model.chargesMade;
           model.run(action);
           if (action.do !== "charge" || model.chargesMade === before) continue;
           const one = model.keys[action.key] as ModelKey;
           const last = one.charges.at(-1) as Charge;
           if (one.charges.some(({ isReport }) => isReport)) continue;
-          const gap = one.debt(0, () => true) - one.debt(0, (_, i) => i < one.acked);
+          const gap = one.debt(0, () => true) - one.debt(0, (_, i) => i < (one.acked[1] as number));
           expect(last.ticket === 0).toBe(gap <= u);
         }
       }),

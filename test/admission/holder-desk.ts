@@ -107,6 +107,7 @@ export class HolderDesk {
       resetAfterUs: 80_000,
       delayUs: 0,
       validUs: Infinity,
+      beside: 0,
       ...wish,
     };
     this.granted = row.granted;

@@ -14,6 +14,7 @@ import {
   type RecallFrame,
 } from "../../admission/loan-messages.ts";
 import { readLoanRows, writeLoanRows, type LoanRowRecord } from "../../admission/loan-rows.ts";
+import { KeyQuota } from "../../algorithms/key-census.ts";
 import { ParlError } from "../../core/errors.ts";
 
 const counter = fc.oneof(fc.nat(100), fc.maxSafeNat());
@@ -21,6 +22,12 @@ const units = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 const duration = fc.oneof(fc.nat(), fc.constant(Infinity));
 const session = fc.record({ epoch: counter, birth: counter });
 const holder = fc.record({ member: fc.stringMatching(/^[a-z0-9-]{1,32}$/), incarnation: counter });
+const quota = fc.option(
+  fc
+    .tuple(fc.integer({ min: 1, max: 2 ** 32 - 1 }), fc.oneof(fc.nat(), fc.constant(Infinity)))
+    .map(([tenant, markedMax]) => new KeyQuota(tenant, markedMax)),
+  { nil: undefined },
+);
 const key = {
   policy: fc.stringMatching(/^[a-z0-9-]{1,64}$/),
   high: fc.nat(2 ** 32 - 1),
@@ -43,6 +50,7 @@ const borrows: fc.Arbitrary<BorrowFrame> = framesOf(
       session,
       spent: counter,
       returned: counter,
+      quota,
       owes: fc.tuple(counter, counter),
       amounts: fc.tuple(units, units, units),
     })
@@ -66,6 +74,7 @@ const grants: fc.Arbitrary<GrantFrame> = framesOf(
     resetAfterUs: duration,
     delayUs: duration,
     validUs: duration,
+    beside: units,
   }),
 );
 
@@ -75,6 +84,7 @@ const loanRows: fc.Arbitrary<LoanRowRecord[]> = fc.array(
   fc
     .record({
       ...key,
+      quota,
       holder,
       session,
       sums: fc.array(fc.nat(2 ** 40), { minLength: 3, maxLength: 3 }),
@@ -82,8 +92,14 @@ const loanRows: fc.Arbitrary<LoanRowRecord[]> = fc.array(
       lastId: counter,
       lastAmount: counter,
     })
-    .map(({ policy, high, low, sums: [spent = 0, returned = 0, lent = 0], ...row }) => {
-      return { policy, high, low, row: { ...row, spent, returned, granted: spent + returned + lent } };
+    .map(({ policy, high, low, quota: of, sums: [spent = 0, returned = 0, lent = 0], ...row }) => {
+      return {
+        policy,
+        high,
+        low,
+        quota: of,
+        row: { ...row, spent, returned, granted: spent + returned + lent },
+      };
     }),
   { maxLength: 5 },
 );
@@ -175,11 +191,53 @@ const RECALL: RecallFrame = {
   rows: [{ policy: "p", high: 1, low: 2 }],
 };
 
+const BORROW = {
+  policy: "p",
+  high: 1,
+  low: 2,
+  id: 1,
+  session: { epoch: 1, birth: 1 },
+  spent: 0,
+  returned: 0,
+  owed: 0,
+  owedFrom: 0,
+  least: 1,
+  need: 1,
+  want: 1,
+};
+
 it("reads past what a newer writer has put before the policy's name", () => {
   const bytes = [...encodeRecall(RECALL)];
   bytes[2] = 6 + 4;
   bytes.splice(bytes.length - 2, 0, 9, 9, 9, 9);
   expect(decodeRecall(new Uint8Array(bytes))).toEqual(RECALL);
+});
+
+it("reads what a writer has put there that knows of no quotas", () => {
+  const row = { ...BORROW, quota: new KeyQuota(0x1234abcd, 77) };
+  const older = [...encodeBorrow({ ...RECALL, rows: [row] })];
+  const head = older[2] as number;
+  const rowAt = older.length - 2 - head;
+  older[2] = head - 8;
+  older.splice(rowAt + head - 8, 8);
+  expect(decodeBorrow(new Uint8Array(older)).rows).toEqual([BORROW]);
+  older[2] = head - 9;
+  expect(() => decodeBorrow(new Uint8Array(older))).toThrow("row head of the borrow message is 73 bytes");
+});
+
+it("of a home that does not tell what others have is read as if they had something", () => {
+  fc.assert(
+    fc.property(grants, (frame) => {
+      const one = { ...frame, rows: frame.rows.slice(0, 1) };
+      const [row] = one.rows;
+      const bytes = [...encodeGrant(one)];
+      const head = (bytes[2] as number) - 4;
+      bytes[2] = head;
+      if (row !== undefined) bytes.splice(bytes.length - 1 - row.policy.length - 4, 4);
+      const rows = row === undefined ? [] : [{ ...row, beside: 1 }];
+      expect(decodeGrant(new Uint8Array(bytes))).toEqual({ ...one, rows });
+    }),
+  );
 });
 
 it("does not take one kind for another", () => {
@@ -196,29 +254,17 @@ it("is written and read with as many rows as it may have, and with no more", () 
   expect(() => encodeRecall({ ...most, rows: [...most.rows, ...RECALL.rows] })).toThrow("send several");
 });
 
+function readWith(wrong: object): unknown {
+  return decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...BORROW, ...wrong }] }));
+}
+
 it("keeps amounts in order and refuses claims that cannot be", () => {
-  const row = {
-    policy: "p",
-    high: 1,
-    low: 2,
-    id: 1,
-    session: { epoch: 1, birth: 1 },
-    spent: 0,
-    returned: 0,
-    owed: 0,
-    owedFrom: 0,
-    least: 1,
-    need: 1,
-    want: 1,
-  };
-  const read = (wrong: object): unknown =>
-    decodeBorrow(encodeBorrow({ ...RECALL, rows: [{ ...row, ...wrong }] }));
-  expect(() => read({ least: 2 })).toThrow(
+  expect(() => readWith({ least: 2 })).toThrow(
     "need of the borrow message is 1, not between least, 2, and want, 1",
   );
-  expect(() => read({ owedFrom: 5 })).toThrow("owedFrom of the borrow message is 5, more than owed, 0");
-  expect(() => read({ spent: -1 })).toThrow("spent of the borrow message is -1, not a whole number");
-  expect(() => read({ spent: 0.5 })).toThrow("spent of the borrow message is 0.5");
-  expect(() => read({ id: NaN })).toThrow("id of the borrow message is NaN");
-  expect(() => read({ policy: "P!" })).toThrow("policy of the borrow message does not match");
+  expect(() => readWith({ owedFrom: 5 })).toThrow("owedFrom of the borrow message is 5, more than owed, 0");
+  expect(() => readWith({ spent: -1 })).toThrow("spent of the borrow message is -1, not a whole number");
+  expect(() => readWith({ spent: 0.5 })).toThrow("spent of the borrow message is 0.5");
+  expect(() => readWith({ id: NaN })).toThrow("id of the borrow message is NaN");
+  expect(() => readWith({ policy: "P!" })).toThrow("policy of the borrow message does not match");
 });

@@ -5,7 +5,8 @@
  */
 import { Balances, type Standing } from "../../admission/balances.ts";
 import { judgeBeside, unitsBeside } from "../../admission/held-units.ts";
-import { LoanBook, type LoanMoment } from "../../admission/loan-book.ts";
+import { LoanBook } from "../../admission/loan-book.ts";
+import type { LoanMoment } from "../../admission/loan-home.ts";
 import {
   decodeBorrow,
   decodeGrant,

@@ -215,6 +215,10 @@ export class Region {
     if (!home.isAlive) return;
     const { high, low } = keyOf(SHARED);
     const lent = home.book.lentOf(SHARED, high, low);
+    const { units, granted, arrived, spent, returned, forfeited, gone } = home.book.tally;
+    if (units !== lent || granted + arrived !== spent + returned + forfeited + gone + units) {
+      throw new Error(`${lent} lent, counted ${JSON.stringify(home.book.tally)}`);
+    }
     if (lent > 0 && !this.isLowered) {
       home.limiters[SHARED]?.evaluate(high, low, lent, home.nowUs, this.#verdict);
       if (this.#verdict.outcome !== "allowed") throw new Error(`lent ${lent} on top of what is charged`);

@@ -53,14 +53,23 @@ function nearlyPolicies(): fc.Arbitrary<unknown> {
   );
   return fc.record({
     version: mostly(fc.constant(1)),
-    tenants: mostly(fc.dictionary(tenant, mostly(fc.record({ plan: mostly(name) })))),
+    tenants: mostly(
+      fc.dictionary(
+        tenant,
+        mostly(fc.record({ plan: mostly(name), keysMax: mostly(fc.nat()) }, { requiredKeys: [] })),
+      ),
+    ),
+    keysMax: fc.option(mostly(fc.nat()), { nil: undefined }),
     policies: mostly(fc.array(mostly(policy), { maxLength: 4 })),
   });
 }
 
 function parsesOrSaysWhy(input: unknown): "parsed" | "refused" {
   try {
-    const { policies } = parsePolicies(input, "test");
+    const { policies, keysMax } = parsePolicies(input, "test");
+    for (const keys of [keysMax?.everyTenant ?? 1, ...(keysMax?.byTenant.values() ?? [])]) {
+      expect(Number.isInteger(keys) && keys >= 1 && keys < 2 ** 31).toBe(true);
+    }
     for (const { limit, windowUs, burst, name } of policies) {
       expect(Number.isInteger(limit) && limit >= 0 && limit < 2 ** 31 && !Object.is(limit, -0)).toBe(true);
       expect(Number.isInteger(windowUs) && windowUs >= 1_000 && windowUs <= 366 * 86_400e6).toBe(true);

@@ -11,6 +11,10 @@ function documentOf(...policies: unknown[]): unknown {
   return { version: 1, policies };
 }
 
+function parseTenants(tenants: object, rest: object = {}) {
+  return parsePolicies({ ...(documentOf() as object), tenants, ...rest }, "test");
+}
+
 function problemsOf(input: unknown): readonly PolicyProblem[] {
   try {
     parsePolicies(input, "test");
@@ -74,6 +78,23 @@ describe("a sound document", () => {
     expect([...document.plans]).toStrictEqual(tokens.map((token) => [token, "gold"]));
   });
 
+  it("says how many keys a tenant may hold, each and every one", () => {
+    const tenants = { acme: { plan: "gold" }, "a b": { keysMax: 7 }, both: { plan: "gold", keysMax: 9 } };
+    const document = parseTenants(tenants, { keysMax: 2 ** 31 - 1 });
+    expect(document.keysMax).toStrictEqual({
+      everyTenant: 2 ** 31 - 1,
+      byTenant: new Map([
+        [encodeId("a b"), 7],
+        ["both", 9],
+      ]),
+    });
+    expect([...document.plans.keys()]).toStrictEqual(["acme", "both"]);
+    expect(parseTenants({ acme: { plan: "gold" } }).keysMax).toBeUndefined();
+    expect(parseTenants({ acme: { keysMax: 1 } }).keysMax).toStrictEqual({
+      byTenant: new Map([["acme", 1]]),
+    });
+  });
+
   it("may have no policies, a limit of 0 with a burst, and a tenant that is no list", () => {
     expect(parsePolicies(documentOf(), "test").policies).toStrictEqual([]);
     const policy = { ...PER_KEY, limit: 0, burst: 5, match: { tenant: "a b" } };
@@ -92,6 +113,30 @@ describe("a sound document", () => {
 });
 
 describe("a broken document", () => {
+  it("is told what is wrong with how many keys a tenant may hold", () => {
+    const tenants = {
+      a: {},
+      b: { keysMax: 0 },
+      c: { keysMax: 1.5 },
+      d: { keysmax: 3 },
+      e: { keysMax: "1_000" },
+    };
+    const input = { ...(documentOf(PER_KEY) as object), tenants, keysMax: 2 ** 31 };
+    expect(new Map(problemsOf(input).map(({ path, rule, fix }) => [path, `${rule}; ${fix}`]))).toStrictEqual(
+      new Map([
+        ["tenants.a", "must have a plan, keysMax or both; give it one, or leave the tenant out"],
+        ["tenants.b.keysMax", "must be a whole number from 1 to 2147483647; "],
+        ["tenants.c.keysMax", "must be a whole number from 1 to 2147483647; "],
+        ["tenants.d.keysmax", "is not a field here; did you mean keysMax?"],
+        [
+          "tenants.e.keysMax",
+          "must be a whole number from 1 to 2147483647; write 1000, without quotes or separators",
+        ],
+        ["keysMax", "must be a whole number from 1 to 2147483647; "],
+      ]),
+    );
+  });
+
   it("is told every problem at once, with its path and value", () => {
     const policies = [
       PER_KEY,

@@ -44,6 +44,17 @@ describe("PolicySet", () => {
     ]);
   });
 
+  it("knows how many keys a tenant may hold: its own number, that for everybody, or none", () => {
+    const keysMax = { everyTenant: 9, byTenant: new Map([["acme", 7]]) };
+    const set = compilePolicies({ policies: [], plans: new Map(), keysMax });
+    const some = compilePolicies({ policies: [], plans: new Map(), keysMax: { byTenant: keysMax.byTenant } });
+    expect([set, some, SET].map((each) => [each.keysMaxOf("acme"), each.keysMaxOf("bob")])).toEqual([
+      [7, 9],
+      [7, undefined],
+      [undefined, undefined],
+    ]);
+  });
+
   it("applies to nobody when there is none", () => {
     const none = compilePolicies({ policies: [], plans: new Map() });
     expect([named(none, "acme"), none.failureMode("acme")]).toEqual([[], "allow"]);

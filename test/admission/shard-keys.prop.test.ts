@@ -31,7 +31,7 @@ function setOf(index: number, revision: number): PolicySet {
 }
 
 interface Step {
-  readonly kind: "check" | "page" | "dirty" | "reload" | "sweep";
+  readonly kind: "check" | "page" | "dirty" | "reload" | "sweep" | "forget";
   readonly key: number;
   readonly cost: number;
   readonly gapUs: number;
@@ -70,6 +70,12 @@ class Shard {
       })
       .toSorted();
   }
+
+  forget(key: number, nowUs: number): void {
+    for (const index of this.policies.policies.keys()) {
+      this.keys.forget(index, (key * 99_999_989) | 0, key % 3, micros(nowUs));
+    }
+  }
 }
 
 /** Names of policies whose keys start afresh under other policies. */
@@ -83,7 +89,7 @@ it("moves a shard while it goes on deciding and its policies change", () => {
   fc.assert(
     fc.property(
       steps(["check"], 60),
-      steps(["check", "check", "page", "page", "dirty", "reload", "sweep"], 60),
+      steps(["check", "check", "page", "page", "dirty", "reload", "sweep", "forget"], 60),
       steps(["check"], 30),
       fc.constantFrom(1, 200, 2 ** 18),
       fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })),
@@ -108,6 +114,7 @@ it("moves a shard while it goes on deciding and its policies change", () => {
           nowUs += gapUs;
           if (kind === "check") giver.check(key, cost, nowUs);
           else if (kind === "sweep") giver.keys.sweep(micros(nowUs));
+          else if (kind === "forget") giver.forget(key, nowUs);
           else if (kind === "reload") {
             const next = setOf(key, giver.policies.revision + 1);
             // Keys that the giver has forgotten may still be remembered elsewhere.

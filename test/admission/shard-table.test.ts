@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { ShardTable } from "../../admission/shard-table.ts";
+import { KeyQuota } from "../../algorithms/key-census.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { StatePageReader } from "../../algorithms/state-page.ts";
 import { Verdict } from "../../core/decision.ts";
@@ -55,6 +56,20 @@ describe("a shard table", () => {
     expect(remaining(table, 9)).toBe(40);
     expect(table.usage(SHARD).keys).toBe(1);
     expect(table.keysOfPolicy(0)).toBe(1);
+  });
+
+  it("counts whose keys are here, on their way in and out as well, and no more when they are gone", () => {
+    const { table } = newTable(DAILY);
+    const quota = new KeyQuota(0x0005_0007, 3);
+    const staged = table.newKeys(SHARD);
+    for (let n = 1; n <= 6; n += 1)
+      staged.limiter(0).decide(n << 6, n % 2 === 0 ? 5 : 7, 60, NOW, new Verdict());
+    expect(table.census.isFull(quota)).toBe(true);
+    table.open(SHARD, staged);
+    table.freeze(SHARD);
+    expect(table.census.isFull(quota)).toBe(true);
+    table.close(SHARD);
+    expect(table.census.isEmpty).toBe(true);
   });
 
   it("does not decide a frozen shard, whose keys are still there", () => {

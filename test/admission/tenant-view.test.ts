@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { parsePolicyText } from "../../actors/policy-text.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { GLOBAL, KEY, ORG, TenantView, USER } from "../../admission/tenant-view.ts";
+import { KeyQuota } from "../../algorithms/key-census.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { DIMENSIONS } from "../../core/decision.ts";
 import { IdentityHash } from "../../core/half-sip-hash.ts";
 import { globalShard, orgShard } from "../../core/key.ts";
@@ -21,7 +24,7 @@ const policies = compilePolicies(
 );
 
 function viewOf(tenant: string): TenantView {
-  return new TenantView(tenant, policies, hash, SHARDS);
+  return new TenantView(tenant, policies, { hash, shards: SHARDS, budget: new MemoryBudget(2 ** 20) });
 }
 
 describe("TenantView", () => {
@@ -49,6 +52,23 @@ describe("TenantView", () => {
     expect([acme.globalShard, globex.globalShard]).toEqual(Array(2).fill(globalShard(SHARDS)));
     expect([acme.globalHigh, acme.globalLow]).toEqual([globex.globalHigh, globex.globalLow]);
     expect([acme.orgHigh, acme.orgLow]).not.toEqual([globex.orgHigh, globex.orgLow]);
+  });
+
+  it("gives a tenant what the policies say, else a quarter of the memory, and stands for it alone", () => {
+    const text = "version: 1\ntenants: { acme: { keysMax: 7 } }\nkeysMax: 9\npolicies: []\n";
+    const said = compilePolicies(parsePolicyText(text, "test.yaml"));
+    const options = { hash, shards: SHARDS, budget: new MemoryBudget(2 ** 20) };
+    expect(["acme", "globex"].map((tenant) => new TenantView(tenant, said, options).keysMax)).toEqual([7, 9]);
+    expect(viewOf("acme").keysMax).toBe(2 ** 20 / 4 / 16);
+    const tenants = ["acme", "globex", "acm", "e", ""].map((tenant) => viewOf(tenant).quota.tenant);
+    expect(new Set(tenants).size).toBe(5);
+    expect(tenants).not.toContain(0);
+  });
+
+  it("allows for the number of policies that look at one key", () => {
+    const { quota, keysMax } = viewOf("acme");
+    expect(quota).toEqual(KeyQuota.of(quota.tenant, keysMax, 2));
+    expect(quota.markedMax).toBeGreaterThan(KeyQuota.of(quota.tenant, keysMax, 1).markedMax);
   });
 
   it("never takes one tenant's key for another's, or for a user, however they are spelt", () => {

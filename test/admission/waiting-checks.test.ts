@@ -101,6 +101,7 @@ class Desk {
           resetAfterUs: 0,
           delayUs: 0,
           validUs: Infinity,
+          beside: 0,
           ...wish,
         };
         this.balances.answer({ shard, holder, rows: [row] }, this.now);

@@ -213,6 +213,6 @@ function samplePages(algorithm: AlgorithmParams["algorithm"]): Uint8Array[] {
   limiter.setArrears({ units: 3, atUs: micros(START_US) });
   const reserving = new StatePageWriter();
   limiter.beginPage(reserving, POLICY, params, true);
-  for (const key of [1, 2, 77]) limiter.writeKey(key, key, reserving, key);
+  for (const key of [1, 2, 77]) limiter.writeKey(key, key, reserving, false, key);
   return [...plain, ...pagesOf(limiter, params), reserving.finish()];
 }

@@ -39,8 +39,8 @@ describe("the format", () => {
     limiter.charge(0x01020304, 0xaaaa0506, 7, micros(20 * US_PER_S));
     const writer = new StatePageWriter();
     limiter.beginPage(writer, POLICY, FIXED, true);
-    expect(limiter.writeKey(0x01020304, 0x0506, writer, 300)).toBe(true);
-    expect(limiter.writeKey(0xff020304, 0x0708, writer, 2 ** 40)).toBe(true);
+    expect(limiter.writeKey(0x01020304, 0x0506, writer, false, 300)).toBe(true);
+    expect(limiter.writeKey(0xff020304, 0x0708, writer, false, 2 ** 40)).toBe(true);
     const page = writer.finish();
     expect(page[1]).toBe(3);
     expect(Buffer.from(page.subarray(-32)).toString("hex")).toBe(
@@ -58,7 +58,7 @@ describe("the format", () => {
       [true, 0xff020304, 0x0708, 2 ** 32 - 1],
     ]);
     expect(() => limiter.beginPage(writer, POLICY, FIXED)).not.toThrow();
-    expect(() => limiter.writeKey(0x01020304, 0x0506, writer, 1)).toThrow("begun for it");
+    expect(() => limiter.writeKey(0x01020304, 0x0506, writer, false, 1)).toThrow("begun for it");
     expect([limiter.writeKey(9, 9, writer), writer.count]).toEqual([true, 0]);
     reader.open(pagesOf(limiter, FIXED)[0]!);
     expect([reader.isReserving, reader.next(), reader.reserved]).toEqual([false, true, 0]);
@@ -73,7 +73,7 @@ describe("the format", () => {
     const writer = new StatePageWriter();
     for (let i = 0; i < 2_000; i += 1) {
       giver.beginPage(writer, POLICY, params, true);
-      giver.writeKey(9, 9, writer, 5);
+      giver.writeKey(9, 9, writer, false, 5);
     }
     expect([giver.keys, giver.bytes()]).toEqual([0, before]);
     adoptAll(taker, [writer.finish()], START_US);

@@ -20,7 +20,7 @@ type Row = readonly [
   retryS: number,
 ];
 
-const ROWS: readonly Row[] = [
+export const THROTTLED_ROWS: readonly Row[] = [
   [0, 6, "unsatisfiable", 5, 0, Infinity],
   [0, 1, "allowed", 4, 1, 0],
   [0, 1, "allowed", 3, 2, 0],
@@ -42,10 +42,10 @@ const ROWS: readonly Row[] = [
 
 export function expectThrottledVectors(algorithm: AlgorithmName): void {
   const limiter = new NamedLimiter({ algorithm, limit: 1, windowUs: micros(US_PER_S), burst: 5 });
-  const answers = ROWS.map(([atS, cost]): Row => {
+  const answers = THROTTLED_ROWS.map(([atS, cost]): Row => {
     const verdict = limiter.decide("k", cost, START_US + atS * US_PER_S);
     const { outcome, remaining, resetAfterUs, retryAfterUs } = verdict;
     return [atS, cost, outcome, remaining, resetAfterUs / US_PER_S, retryAfterUs / US_PER_S];
   });
-  expect(answers).toEqual(ROWS);
+  expect(answers).toEqual(THROTTLED_ROWS);
 }

@@ -61,6 +61,15 @@ export function runParl(argv: readonly string[], env?: Readonly<Record<string, s
   return new ParlChild(argv, env).ended();
 }
 
+/** Whether a process is there, be it dead but not yet taken note of by its parent. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** A port that nobody listened on a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");

@@ -54,6 +54,21 @@ it("finds nothing wrong with a region that works", async () => {
   expect(stdout).not.toContain("WRONG");
 });
 
+it("says that a tenant holds as many keys as it may, which is nothing wrong", async () => {
+  const policy = "{ name: per-key, dimension: key, algorithm: gcra, limit: 10, window: 1d }";
+  const crowded = await startRegion({ policies: `version: 1\nkeysMax: 1\npolicies:\n  - ${policy}\n` });
+  onTestFinished(() => crowded.stop());
+  const nats = await connect({ servers: crowded.nats.url });
+  for (let n = 0; n < 4_000; n += 1) nats.publish(`parl.check.acme.invented-${n}`, "{}");
+  await nats.flush();
+  await expect
+    .poll(async () => (await examine(...at(crowded.nats.url))).stdout)
+    .toMatch(
+      /ok .*\d+ checks of new keys shared an overflow bucket, 1 tenants hold as many keys as they may/,
+    );
+  await nats.close();
+});
+
 it("charges nothing and leaves no key", async () => {
   const nats = await connect({ servers: region.nats.url });
   const keys = async () => (await nats.request("parl.observe.region", "")).json<{ keys: number }>().keys;
@@ -66,8 +81,25 @@ it("names what is wrong: a broken policy file, a server that is down, a number o
   const wrong = await complaints("--regions", "eu=nats://127.0.0.1:9", "--policies", BAD_POLICIES);
   expect([...wrong.keys()]).toEqual(["policies", "eu: nats"]);
   expect(wrong.get("policies")).toContain("9 problems");
-  expect(wrong.get("eu: nats")).toContain("no NATS server answers at nats://127.0.0.1:9");
+  expect(wrong.get("eu: nats")).toMatch(
+    /^no NATS server answers at nats:\/\/127.0.0.1:9; .* with --regions$/,
+  );
   expect([...(await complaints(...at(region.nats.url), "--shards", "63")).keys()].join()).toContain("eu");
+});
+
+it("does not take a file that nobody reads for the policies in force", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const other = join(folder, "other.yaml");
+  await writeFile(
+    other,
+    "version: 1\npolicies: [{ name: mine, dimension: key, algorithm: gcra, limit: 1, window: 1s }]",
+  );
+  const { stdout } = await examine("--regions", `eu=${region.nats.url}`, "--policies", other);
+  expect(stdout).toMatch(
+    /ok +eu: actor .* decides by per-key, per-user, .* not what the policies looked at say/,
+  );
+  expect((await examine(...at(region.nats.url))).stdout).not.toContain("decides by");
 });
 
 it("names a region without an actor, and a server without the mappings", async () => {

@@ -40,6 +40,18 @@ it("says that nobody is refused, then lists who is", async () => {
   expect(await region.lines((line) => line["claimedBy"] === "anna")).toHaveLength(2);
 });
 
+it("lists tenants that hold as many keys as they may", async () => {
+  region.fullTenants.push([{ tenant: "~w7Y", keys: 1_052_160, keysMax: 1_000_000 }]);
+  const { stdout } = await runHere(limited, "--regions", here);
+  region.fullTenants.length = 0;
+  expect(stdout.split("\n").slice(-4)).toEqual([
+    "",
+    "region  full tenant  keys about   may hold",
+    "eu      ö             1,052,160  1,000,000",
+    "",
+  ]);
+});
+
 it("says when processes are missing", async () => {
   region.membersExpected = 3;
   const { code, stderr } = await runHere(limited, "--regions", here);

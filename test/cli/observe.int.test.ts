@@ -38,9 +38,12 @@ it("shows what a key has left under every policy, and charges nothing", async ()
   const shard = String(homeShard("acme", "u1", SHARDS_DEFAULT));
   for (let i = 0; i < 2; i += 1) {
     const [header, ...rows] = await cells("key", "alice", "--tenant", "acme", "--user", "u1");
-    expect(header?.join()).toBe("region,shard,policy,dimension,algorithm,remaining,limit,ms to wait");
+    expect(header?.join()).toBe("region,shard,policy,dimension,algorithm,remaining,limit,ms to wait,bucket");
     expect(new Set(rows.map((row) => row.join()))).toEqual(
-      new Set([`eu,${shard},three-a-year,key,fixed-window,1,3,0`, `eu,${shard},per-user,user,gcra,7,100,0`]),
+      new Set([
+        `eu,${shard},three-a-year,key,fixed-window,1,3,0,its own`,
+        `eu,${shard},per-user,user,gcra,7,100,0,its own`,
+      ]),
     );
   }
 });
@@ -54,8 +57,12 @@ it("shows a policy, a shard, the region", async () => {
   expect(row?.slice(0, 2)).toEqual(["eu", String(shard)]);
   expect(row?.[3]).toMatch(/^20\d\d-\d\d-\d\dT/);
   expect(row?.slice(5, 7)).toEqual(["1", "1"]);
-  const [, total] = await cells("region", "--region", "eu");
+  const [, total, , figures, numbers] = await cells("region", "--region", "eu");
   expect(total?.slice(0, 5)).toEqual(["eu", "1", "64", "0", "1"]);
+  const titles = "region,checks,at once %,borrows/1,000,units lent,forfeited,denied,maybe wrong %";
+  expect(figures?.join()).toBe(titles);
+  // One check, of keys that are all at home here.
+  expect(numbers).toEqual(["eu", "1", "100", "0", "0", "0", "0", "–"]);
 });
 
 it("prints what the regions say as JSON", async () => {
@@ -67,11 +74,24 @@ it("prints what the regions say as JSON", async () => {
   });
 });
 
+it("says of a region as JSON how its checks go", async () => {
+  const { stdout } = await runHere(observe, "region", "--json", ...here);
+  expect(JSON.parse(stdout)).toMatchObject({
+    regions: [
+      {
+        region: "eu",
+        figures: { checks: 1, late: 0, atOnceShare: 1, borrowsPer1000: 0, denied: 0, doubtfulShare: null },
+        tallies: { lent: { units: 0 }, openings: { fresh: 64, exhausted: 0 } },
+      },
+    ],
+  });
+});
+
 it("shows the regions that answer, and exits with 1 for those that do not", async () => {
   const regions = `${here[1]},us=nats://127.0.0.1:9`;
   const { code, stdout, stderr } = await runHere(observe, "region", "--regions", regions);
   expect(code).toBe(EXIT_FAILED);
-  expect(stdout).toMatch(/^region .*\neu .*\n$/);
+  expect(stdout).toMatch(/^region .*\neu .*\n\nregion .*\neu .*\n$/);
   expect(stderr).toMatch(/^parl observe: us: region us does not answer[^\n]*\n$/);
 });
 

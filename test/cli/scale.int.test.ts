@@ -8,6 +8,7 @@ import { scale } from "../../cli/scale.ts";
 import { ProcessGroup, type Part } from "../../cli/up/process-group.ts";
 import { SCALE_SUBJECT, Scaler } from "../../cli/up/scaler.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
+import { isAlive } from "./child.ts";
 import { runHere } from "./command-run.ts";
 
 /** Notes that it runs, says so and waits to be ended. */
@@ -61,14 +62,6 @@ afterEach(async () => {
 async function running(): Promise<number[]> {
   const files = (await readdir(folder)).map((name) => name.split("-").map(Number) as [number, number]);
   return files.flatMap(([n, pid]) => (isAlive(pid) ? [n] : [])).toSorted((a, b) => a - b);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 function part(n: number): Part {

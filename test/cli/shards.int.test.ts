@@ -59,7 +59,14 @@ describe("parl shards", () => {
     const said = await runHere(shards, "--json", "--watch-ms", "1000", ...here);
     watch.isOver = true;
     await asking;
-    const busy = (JSON.parse(said.stdout) as { shards: { shard: number; checksPerS: number }[] }).shards;
+    const { shards: busy, processes } = JSON.parse(said.stdout) as {
+      shards: { shard: number; checksPerS: number }[];
+      processes: Record<string, unknown>[];
+    };
+    expect(processes).toMatchObject([{ member: region.actor.member, atOnceShare: 1, borrowsPer1000: 0 }]);
+    // Since it was looked at, not since the start.
+    const perS = busy.reduce((sum, { checksPerS }) => sum + checksPerS, 0);
+    expect(processes[0]?.["checks"]).toBe(perS);
     expect(busy.filter(({ checksPerS }) => checksPerS > 0).map(({ shard }) => shard)).toEqual([home]);
   });
 
@@ -67,11 +74,12 @@ describe("parl shards", () => {
     const short = await runHere(shards, "eu", ...QUICK, ...here);
     const rows = short.stdout.trimEnd().split("\n");
     expect(rows.map((row) => row.split(/\s{2,}/)[0])).toEqual(["region", "eu"]);
-    expect(rows[0]?.split(/\s{2,}/)).toEqual(["region", "process", "shards", "since", "keys", "checks/s"]);
+    const header = "region,process,shards,since,keys,checks/s,at once %,borrows/1,000";
+    expect(rows[0]?.split(/\s{2,}/).join()).toBe(header);
     expect(rows[1]?.split(/\s{2,}/).slice(1, 3)).toEqual([region.actor.member, "64"]);
     const each = await runHere(shards, "--each", ...QUICK, ...here);
     expect(each.stdout.trimEnd().split("\n").length).toBe(1 + SHARDS_DEFAULT);
-    expect(each.stdout).toMatch(/^region +shard +owner +since +epoch +keys +checks\/s\n/);
+    expect(each.stdout).toMatch(/^region +shard +owner +since +epoch +keys +to write +checks\/s\n/);
   });
 
   it("says that nobody is there, and what to do", async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { grouped, table } from "../../cli/table.ts";
+import { grouped, percent, table } from "../../cli/table.ts";
 
 it("aligns words to the left, numbers to the right, and ends no line in blanks", () => {
   const rows = [
@@ -17,4 +17,9 @@ it("prints a header over no rows", () => {
 
 it("groups thousands the same in every locale", () => {
   expect(grouped(1_234_567)).toBe("1,234,567");
+});
+
+it("shows a share in percent, and a dash for a share of nothing", () => {
+  const row = [0.99996, 1, 0, null].map(percent);
+  expect(table(["a", "b", "c", "d"], [row])).toBe("     a    b  c  d\n99.996  100  0  –\n");
 });

@@ -254,7 +254,10 @@ describe("a client of two regions", () => {
     expect(answers.map(({ remaining }) => remaining)).toEqual([6, 6, 6]);
     expect(await parl.report({ ...request, id: "r" })).toMatchObject({ remaining: 2 });
     expect(await parl.report({ ...request, id: "r" })).toMatchObject({ remaining: 2 });
-    await expect(parl.check({ ...request, cost: 5 })).rejects.toMatchObject({ code: "PARL_ID_REUSED" });
+    await expect(parl.check({ ...request, cost: 5 })).rejects.toMatchObject({
+      code: "PARL_ID_REUSED",
+      field: "id",
+    });
     await parl.close();
   });
 

@@ -30,8 +30,9 @@ const errors = fc.record({
   text: fc.string({ minLength: 1, maxLength: 20, unit: "grapheme" }),
   waitUs: fc.nat(10_000).map((ms) => ms * 1_000),
 });
+const fieldErrors = errors.map((error) => ({ ...error, errorField: `field of ${error.text}` }));
 const moves = fc.record({ kind: fc.constant("moved" as const), shard: uint32 });
-const answers = fc.oneof({ weight: 3, arbitrary: decisions }, errors, moves);
+const answers = fc.oneof({ weight: 3, arbitrary: decisions }, errors, fieldErrors, moves);
 type Answer = typeof answers extends fc.Arbitrary<infer T> ? T : never;
 
 function written(writer: PackedReplyWriter, list: readonly Answer[], epoch = 1): Uint8Array {
@@ -40,7 +41,8 @@ function written(writer: PackedReplyWriter, list: readonly Answer[], epoch = 1):
     if (answer.kind === "moved") writer.moved(answer.shard);
     else if (answer.kind === "error") {
       const retryAfterMs = answer.waitUs / 1_000;
-      writer.error(new ParlError(answer.errorCode, answer.text, { retryAfterMs }));
+      const details = "errorField" in answer ? { retryAfterMs, field: answer.errorField } : { retryAfterMs };
+      writer.error(new ParlError(answer.errorCode, answer.text, details));
     } else {
       const { outcome, dimension, text, limit, remaining, waitUs, resetAfterUs } = answer;
       const place = dimension === null ? -1 : DIMENSIONS.indexOf(dimension);

@@ -6,7 +6,10 @@ export function answersRead(reader: PackedReplyReader): Record<string, unknown>[
     reader.select(index);
     const { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs } = reader;
     if (kind === "moved") return { kind, shard: reader.shard };
-    if (kind === "error") return { kind, errorCode: reader.errorCode, text, waitUs };
+    if (kind === "error") {
+      const { errorCode, errorField } = reader;
+      return { kind, errorCode, ...(errorField !== null && { errorField }), text, waitUs };
+    }
     return { kind, outcome, dimension, text, limit, remaining, waitUs, resetAfterUs };
   });
 }

@@ -11,9 +11,12 @@ function parse(text: string) {
 describe("a JSON request", () => {
   it("asks for one token of the key in the subject when it says nothing", () => {
     const plain = { key: "alice", user: "", cost: 1, tier: "approximate", id: "" };
-    expect(parse("")).toEqual(plain);
     expect(parse("{}")).toEqual(plain);
     expect(parse(' {"userId":null,"apiKey":null,"id":null}\n')).toEqual(plain);
+  });
+
+  it("that is empty is refused: a payload lost on the way must charge nothing", () => {
+    expect(() => parse("")).toThrow(expect.objectContaining({ code: "PARL_MALFORMED", field: "message" }));
   });
 
   it("says who asks for what, with ids as tokens", () => {

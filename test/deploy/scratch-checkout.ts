@@ -1,4 +1,6 @@
 /** A checkout in a temporary folder, with a PATH of its own on which only chosen programs stand. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   cpSync,
@@ -58,5 +60,29 @@ export function addSetup({ root }: ScratchCheckout): string {
   return join(root, "deploy", "setup", "setup.mjs");
 }
 
-/** The body of a script that says it is this nats-server. */
-export const serverScript = (version: string): string => `echo "nats-server: v${version}"`;
+/** Bodies of scripts that say they are this server. */
+export const natsScript = (version: string): string => `echo "nats-server: v${version}"`;
+export const redisScript = (version: string, name = "Redis"): string =>
+  `echo "${name} server v=${version} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=e08dbad3e06f3fb"`;
+
+export interface SetupEnd {
+  readonly exitCode: number | null;
+  readonly output: string;
+}
+
+export function startSetup(checkout: ScratchCheckout, script: string, ...words: string[]) {
+  const child: ChildProcess = spawn(process.execPath, [script, ...words], {
+    cwd: checkout.root,
+    env: checkout.env,
+  });
+  // After a test that failed nobody else ends it.
+  onTestFinished(() => void child.kill());
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += String(chunk)));
+  const ended = once(child, "close").then((): SetupEnd => ({ exitCode: child.exitCode, output }));
+  return { child, ended, outputSoFar: () => output };
+}
+
+export function runSetup(checkout: ScratchCheckout, script: string, ...words: string[]): Promise<SetupEnd> {
+  return startSetup(checkout, script, ...words).ended;
+}

@@ -1,11 +1,16 @@
 /** The set-up as a process, with shell scripts where the package managers would stand: quick, and no network. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { locateNatsServer } from "../../deploy/setup/locate.mjs";
-import { addSetup, makeScratchCheckout, serverScript, type ScratchCheckout } from "./scratch-checkout.ts";
+import {
+  addSetup,
+  makeScratchCheckout,
+  natsScript,
+  runSetup,
+  startSetup,
+  type ScratchCheckout,
+} from "./scratch-checkout.ts";
 
 const OBTAINED = ["bin", "bin/nats-server", "nats-server.json"];
 
@@ -15,7 +20,7 @@ function goThatBuilds({ root }: ScratchCheckout, version: string): string {
     `[ "$1" = install ] || exit 0`,
     `echo build >> ${root}/builds.log`,
     `echo '#!/bin/sh' > "$GOBIN/nats-server"`,
-    `echo '${serverScript(version)}' >> "$GOBIN/nats-server"`,
+    `echo '${natsScript(version)}' >> "$GOBIN/nats-server"`,
     `/bin/chmod +x "$GOBIN/nats-server"`,
   ].join("\n");
 }
@@ -35,24 +40,12 @@ function addDebian(checkout: ScratchCheckout, suite: string): void {
   checkout.addScript(
     "dpkg-deb",
     `/bin/mkdir -p usr/sbin; echo '#!/bin/sh' > usr/sbin/nats-server
-     echo '${serverScript("2.15.1")}' >> usr/sbin/nats-server; /bin/chmod +x usr/sbin/nats-server`,
+     echo '${natsScript("2.15.1")}' >> usr/sbin/nats-server; /bin/chmod +x usr/sbin/nats-server`,
   );
 }
 
 const packages = (version: string): string =>
   `{"packages":{"":{},"node_modules/a":{"version":"${version}"}}}`;
-
-function startSetup(checkout: ScratchCheckout, script: string) {
-  const child = spawn(process.execPath, [script], { cwd: checkout.root, env: checkout.env });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
-  const ended = once(child, "close").then(() => ({ exitCode: child.exitCode, output }));
-  return { child, ended };
-}
-
-function runSetup(checkout: ScratchCheckout, script: string) {
-  return startSetup(checkout, script).ended;
-}
 
 describe("set-up", () => {
   it("builds a server with Go, caches and notes it, and says nothing the second time", async () => {
@@ -72,7 +65,7 @@ describe("set-up", () => {
   it("skips an old server on PATH with one line that says why", async () => {
     const checkout = makeScratchCheckout();
     const script = addSetup(checkout);
-    const old = checkout.addScript("nats-server", serverScript("2.9.10"));
+    const old = checkout.addScript("nats-server", natsScript("2.9.10"));
     checkout.addScript("go", goThatBuilds(checkout, "2.15.2"));
 
     const { exitCode, output } = await runSetup(checkout, script);
@@ -84,7 +77,7 @@ describe("set-up", () => {
     const checkout = makeScratchCheckout();
     const script = addSetup(checkout);
     checkout.addScript("go", `echo "go: the network is down" >&2; exit 1`);
-    checkout.addScript(join(checkout.root, "cellar/bin/nats-server"), serverScript("2.15.1"));
+    checkout.addScript(join(checkout.root, "cellar/bin/nats-server"), natsScript("2.15.1"));
     checkout.addScript("brew", `[ "$1" = install ] || echo ${checkout.root}/cellar`);
 
     const { exitCode, output } = await runSetup(checkout, script);
@@ -149,11 +142,11 @@ describe("set-up", () => {
     const checkout = makeScratchCheckout();
     const script = addSetup(checkout);
     checkout.addScript("go", goThatBuilds(checkout, "2.15.2"));
-    const lock = join(checkout.root, ".parl", "setup.lock");
+    const lock = join(checkout.root, ".parl", "nats-server.lock");
     mkdirSync(lock, { recursive: true });
     utimesSync(lock, 0, 0);
-    mkdirSync(join(checkout.root, ".parl", "staging-killed"));
-    writeFileSync(join(checkout.root, ".parl", "staging-killed", "nats-server"), "half");
+    mkdirSync(join(checkout.root, ".parl", "staging-nats-server-killed"));
+    writeFileSync(join(checkout.root, ".parl", "staging-nats-server-killed", "nats-server"), "half");
 
     expect((await runSetup(checkout, script)).exitCode).toBe(0);
     expect(checkout.cacheEntries()).toEqual(OBTAINED);
@@ -186,7 +179,7 @@ describe("set-up", () => {
   it("wants packages that agree with the lockfile, and npm to bring them", async () => {
     const checkout = makeScratchCheckout();
     const script = addSetup(checkout);
-    checkout.addScript("nats-server", serverScript("2.15.2"));
+    checkout.addScript("nats-server", natsScript("2.15.2"));
     writeFileSync(join(checkout.root, "package-lock.json"), packages("1.0.1"));
     writeFileSync(join(checkout.root, "node_modules", ".package-lock.json"), packages("1.0.0"));
     expect((await runSetup(checkout, script)).output).toContain("npm is not on PATH");
@@ -199,7 +192,7 @@ describe("set-up", () => {
   it("names the ways to Node 24 when only an older Node is there", async () => {
     const checkout = makeScratchCheckout();
     const script = addSetup(checkout);
-    checkout.addScript("nats-server", serverScript("2.15.2"));
+    checkout.addScript("nats-server", natsScript("2.15.2"));
     checkout.addScript(join(checkout.root, "node_modules/.bin/node"), "echo v20.20.2");
     const { exitCode, output } = await runSetup(checkout, script);
     expect(exitCode).toBe(1);

@@ -134,7 +134,10 @@ it("refuses bad input naming the field, charges nothing and keeps the connection
     expect((await http.post("/v1/check", body)).status).toBe(400);
   }
   const strong = await http.get("/allow?key=erin&tier=strong");
-  expect(strong).toMatchObject({ status: 501, json: { error: { code: "PARL_TIER_UNAVAILABLE" } } });
+  expect(strong).toMatchObject({
+    status: 501,
+    json: { error: { code: "PARL_TIER_UNAVAILABLE", field: "tier" } },
+  });
   const after = await http.get("/allow?key=erin&tokens=0");
   expect(after).toMatchObject({ isReused: true, json: { remaining: 99 } });
 });
@@ -192,6 +195,7 @@ it("counts what it answered, and its numbers agree with the actor's", async () =
     "mailbox_depth",
     "evictions_total",
     "overflowed_total",
+    "tenants_full",
     "overloaded_total",
     "crashes_total",
   ]) {

@@ -118,3 +118,24 @@ it("starts before its region, says so, and serves once the region is there", asy
   await actor.drain();
   await nats.stop();
 });
+
+it("is degraded on a NATS server that is about to end, and ready again when that is back", async () => {
+  const nats = await startNatsServer({ more: 'lame_duck_duration: "30s"\nlame_duck_grace_period: "2s"' });
+  const actor = await startTestActor("eu", nats.url, POLICIES);
+  gateway = await openGateway({ name: "eu", servers: [nats.url] });
+  const ready = async (): Promise<unknown> => {
+    const { status, json } = await gateway.http.get("/readyz");
+    return { status, is: json.status, nats: json.nats };
+  };
+  const READY = { status: 200, is: "ready", nats: { ok: true } };
+  expect(await ready()).toEqual(READY);
+  nats.lameDuck();
+  const message = `the NATS server of region eu at 127.0.0.1:${nats.port} is about to end (lame duck mode)`;
+  await expect.poll(ready).toEqual({ status: 200, is: "degraded", nats: { ok: false, message } });
+  await nats.gone;
+  expect(await ready()).toMatchObject({ status: 503, is: "unready", nats: { ok: false } });
+  const back = await startNatsServer({ port: nats.port, store: nats.store });
+  await expect.poll(ready, { timeout: 20_000 }).toEqual(READY);
+  await actor.drain();
+  await back.stop();
+}, 40_000);

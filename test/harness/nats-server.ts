@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -22,6 +22,12 @@ export interface TestNatsServer {
   /** Freezes the process: connections stay open and nothing answers. */
   pause(): void;
   resume(): void;
+  /** Has it announce its end. */
+  lameDuck(): void;
+  /** Resolves when the process is gone. */
+  readonly gone: Promise<unknown>;
+  /** Folder of its JetStream. */
+  readonly store: string;
   /** Ends it politely and removes its store; harmless after `kill`. */
   stop(): Promise<void>;
 }
@@ -31,13 +37,21 @@ export interface TestNatsServerOptions {
   readonly port?: number;
   /** Default: a region's. */
   readonly config?: string;
+  /** Lines of configuration, after those. */
+  readonly more?: string;
+  /** To go on with what another server has stored. */
+  readonly store?: string;
 }
 
 export async function startNatsServer(options: TestNatsServerOptions = {}): Promise<TestNatsServer> {
   const { port: wanted = RANDOM_PORT, config = join(ROOT, "deploy/nats/region.conf") } = options;
-  const store = await mkdtemp(join(tmpdir(), "parl-nats-"));
+  const store = options.store ?? (await mkdtemp(join(tmpdir(), "parl-nats-")));
   const { path } = locateNatsServer({ root: ROOT, env: process.env });
-  const flags = ["-c", config, "-a", "127.0.0.1", "-p", String(wanted), "-sd", store];
+  const combined = options.more === undefined ? config : join(store, "server.conf");
+  if (options.more !== undefined) {
+    await writeFile(combined, `${await readFile(config, "utf8")}\n${options.more}\n`);
+  }
+  const flags = ["-c", combined, "-a", "127.0.0.1", "-p", String(wanted), "-sd", store];
   const child = spawn(path, flags, { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");
   const killAtExit = (): void => void child.kill("SIGKILL");
@@ -58,10 +72,13 @@ export async function startNatsServer(options: TestNatsServerOptions = {}): Prom
       while (!isStopped(child.pid as number));
     },
     resume: () => void child.kill("SIGCONT"),
+    lameDuck: () => void child.kill("SIGUSR2"),
+    gone: exited,
+    store,
     async stop() {
       child.kill("SIGCONT");
       await end("SIGTERM");
-      await rm(store, { recursive: true });
+      await rm(store, { recursive: true, force: true });
     },
   };
 }

@@ -1,29 +1,29 @@
 /**
- * nats-server built from its source by Go, at a pinned version: about a minute on two cores.
+ * A server built from its source by Go, at a pinned version: about a minute on two cores.
  *
- * Release 2.15.2 asks for Go 1.26; an older Go fetches that toolchain by itself unless told not to, and then
+ * nats-server 2.15.2 asks for Go 1.26; an older Go fetches that toolchain by itself unless told not to, and then
  * its refusal is the reason shown. Without cgo no C compiler is needed.
  */
 import { join } from "node:path";
 import { findCommands, run } from "../command.mjs";
 
-const SERVER_MODULE = "github.com/nats-io/nats-server/v2@v2.15.2";
 const LOOKUP_LIMIT_MS = 45_000;
 const BUILD_LIMIT_MS = 10 * 60_000;
 
 export const goInstall = {
   name: "go install",
+  remedy: "install Go",
 
   obstacle({ env }) {
     return findCommands("go", env).length > 0 ? undefined : "go is not on PATH";
   },
 
-  async obtain(host, staging) {
-    const env = { ...host.env, GOBIN: staging, GOTMPDIR: staging, CGO_ENABLED: "0" };
+  async obtain(host, server, { work, result }) {
+    const { module } = server.ways.goInstall;
+    const env = { ...host.env, GOBIN: join(result, "bin"), GOTMPDIR: work, CGO_ENABLED: "0" };
     // The look-up is quick, so a network that does not answer is noticed long before the limit of a build.
-    const lookup = { step: "go list", args: ["list", "-m", SERVER_MODULE], limitMs: LOOKUP_LIMIT_MS };
-    const build = { step: "go install", args: ["install", "-v", SERVER_MODULE], limitMs: BUILD_LIMIT_MS };
-    for (const step of [lookup, build]) await run(host, { ...step, command: "go", cwd: staging, env });
-    return join(staging, "nats-server");
+    const lookup = { step: "go list", args: ["list", "-m", module], limitMs: LOOKUP_LIMIT_MS };
+    const build = { step: "go install", args: ["install", "-v", module], limitMs: BUILD_LIMIT_MS };
+    for (const step of [lookup, build]) await run(host, { ...step, command: "go", cwd: work, env });
   },
 };

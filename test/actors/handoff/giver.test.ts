@@ -29,9 +29,14 @@ class HandDrivenGiver {
 
   constructor(keys = 0) {
     this.table = new ModelShard(new Map(Array.from({ length: keys }, (_, i) => [`key-${i}`, i])));
-    const facts = { self: A, taker: B, shard: SHARD, transfer: TRANSFER, epoch: EPOCH };
-    // One key a page.
-    this.giver = new Giver({ ...facts, table: this.table, pageBytes: 8 }, micros(this.nowUs), this.outbox);
+    const ids = { self: A, taker: B, shard: SHARD, transfer: TRANSFER, epoch: EPOCH };
+    // One key a page, three messages in the park.
+    const facts = { ...ids, table: this.table, pageBytes: 8, parkedWeightMax: 3 };
+    this.giver = new Giver(facts, micros(this.nowUs), this.outbox);
+  }
+
+  offer(replyTo: string): string {
+    return this.giver.offer(shardMessage(replyTo), 1);
   }
 
   step(event: GiverEvent, afterUs = 0): string[] {
@@ -103,25 +108,50 @@ describe("a giver", () => {
     expect(driven.giver.isEnded).toBe(true);
   });
 
-  it("lists what it accepted from SUBSCRIBE to freeze, and accepts nothing after", () => {
+  it("lists what it decides from SUBSCRIBE to freeze, and decides nothing after", () => {
     const driven = new HandDrivenGiver(1);
-    const accepts = (replyTo: string): boolean => driven.giver.accepts(shardMessage(replyTo));
-    expect(accepts("before")).toBe(true);
+    expect(driven.offer("before")).toBe("decide");
     driven.hear("ack", 1);
-    expect([accepts("r1"), accepts("")]).toEqual([true, true]);
+    expect([driven.offer("r1"), driven.offer("")]).toEqual(["decide", "decide"]);
     driven.hear("ready");
-    expect([accepts("r2"), accepts(""), accepts("r2")]).toEqual([true, true, true]);
+    for (const replyTo of ["r2", "", "r2"]) expect(driven.offer(replyTo)).toBe("decide");
     driven.step({ kind: "tick" }, 10 * MS);
-    expect(accepts("late")).toBe(false);
+    expect(driven.offer("late")).toBe("parked");
     driven.step({ kind: "frozen", closing: CLOSING });
-    driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } });
+    const moved = driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } });
+    expect(moved).toEqual(["final 0/1 → b", "release 7"]);
     expect(decodeFinal(driven.outbox.lastSent.payload).answered).toEqual(["r1", "r2", "r2"]);
-    expect(accepts("later")).toBe(false);
+    expect(driven.offer("later")).toBe("ignore");
+    expect(driven.hear("final-ack")).toEqual(["giver moved confirmed"]);
+  });
+
+  it.each(["freezing", "draining"] as const)("decides after an abort what came while it was %s", (state) => {
+    const driven = state === "draining" ? HandDrivenGiver.draining() : HandDrivenGiver.at(state);
+    if (state === "draining") driven.step({ kind: "frozen", closing: CLOSING });
+    for (const replyTo of ["r1", "r2", "", "r3"]) expect(driven.offer(replyTo)).toBe("parked");
+    expect(driven.hear("abort").slice(1)).toEqual([
+      "unfreeze 7",
+      "giver aborted PARL_INTERNAL",
+      "replay r1",
+      "replay r2",
+      "replay parl.shard.7.check.acme.alice",
+      "refuse r3 PARL_OVERLOADED",
+    ]);
+    expect(driven.hear("abort")).toEqual([]);
+  });
+
+  it("drops what came while it was frozen when its lease is over", () => {
+    const driven = HandDrivenGiver.at("freezing");
+    driven.offer("r1");
+    expect(driven.step({ kind: "fenced" }).slice(1)).toEqual([
+      "unfreeze 7",
+      "giver aborted PARL_UNAVAILABLE",
+    ]);
   });
 
   it("gives up rather than forget what it accepted", () => {
     const driven = HandDrivenGiver.at("settling");
-    for (let i = 0; i <= 32_768; i += 1) driven.giver.accepts(shardMessage(`r${i}`));
+    for (let i = 0; i <= 32_768; i += 1) driven.offer(`r${i}`);
     expect(driven.step({ kind: "tick" }, 20 * MS)).toEqual(["abort → b", "giver aborted PARL_OVERLOADED"]);
   });
 
@@ -288,16 +318,19 @@ describe("a giver whose CAS is out", () => {
   ])("stays frozen for good when the shard belongs to %s", (_, seen) => {
     const driven = HandDrivenGiver.at("moving");
     driven.step(conflict);
+    driven.offer("r1");
     expect(driven.step(seen)).toEqual(["abort → b", "giver superseded PARL_NOT_OWNER"]);
   });
 
   it("thaws when a new lease store names it again: nothing of its write is left", () => {
     const driven = HandDrivenGiver.at("moving");
     driven.step(unknown);
+    driven.offer("r1");
     expect(driven.step(owner(A, 90, "fresh"))).toEqual([
       "abort → b",
       "unfreeze 7",
       "giver aborted PARL_UNAVAILABLE",
+      "replay r1",
     ]);
   });
 

@@ -8,6 +8,7 @@ const SECOND_US = 1_000_000;
 /** A tenth would do where nothing else runs. */
 const PATIENCE_MS = 120_000;
 const BUSY_US = 2 * SECOND_US;
+const AFTER_ABORT_US = 100_000;
 
 interface Traffic {
   readonly seed: number;
@@ -38,7 +39,7 @@ function simulate({ seed, moves, rate }: Traffic, faults: Faults): Run {
   const send = (): void => {
     // Some keys are charged more often than others.
     const key = `k${prng.below(1 + prng.below(KEYS + 20))}`;
-    region.publish(key, prng.ratio(1, 10));
+    region.publish(key, prng.ratio(1, 10) ? "report" : prng.ratio(1, 10) ? "reset" : "check");
     if (timeline.nowUs < BUSY_US) timeline.after(1 + prng.below(Math.floor((2 * SECOND_US) / rate)), send);
   };
   timeline.at(1_000, send);
@@ -60,10 +61,13 @@ function breakThings(region: SimulatedRegion, members: readonly SimulatedMember[
     members[prng.below(members.length)]?.pause(prng.below(us));
   };
   for (let i = 0; i < faults.pauses; i += 1) timeline.at(prng.below(BUSY_US), pause);
+  const remake = (): void => region.remake();
   for (let i = 0; i < faults.crashes; i += 1) timeline.at(prng.below(BUSY_US), crash);
+  for (let i = 0; i < faults.remakes; i += 1) timeline.at(prng.below(BUSY_US), remake);
   region.onFreeze = () => {
     if (!region.chance(region.faults.badFreezes)) return;
-    timeline.after(prng.below(2_500), prng.ratio(1, 2) ? crash : pause);
+    const troubles = faults.remakes > 0 ? [crash, pause, remake, remake] : [crash, pause];
+    timeline.after(prng.below(2_500), troubles[prng.below(troubles.length)] as () => void);
   };
 }
 
@@ -76,6 +80,16 @@ function expectExactlyOnce(region: SimulatedRegion): void {
   }
   const twice = [...times].filter(([, count]) => count > 1).map(([number]) => number);
   expect(twice, "messages decided more than once").toEqual([]);
+}
+
+/** What came while the shard was frozen is decided once the giver has given up; how many such there were. */
+function expectParkedDecided({ owed, decisions }: SimulatedRegion): number {
+  const decided = new Set(decisions.map(({ message }) => message.number));
+  // What was parked is decided within a few milliseconds, unless the process stops or the shard goes meanwhile.
+  const sure = owed.filter(({ by, sinceUs }) => !by.hadTrouble(sinceUs, sinceUs + AFTER_ABORT_US));
+  const open = sure.filter(({ message }) => !decided.has(message.number));
+  expect(open.map(({ message }) => message.number)).toEqual([]);
+  return sure.length;
 }
 
 /** What nobody waits for is charged: twice, if both were subscribed when it came. */
@@ -97,7 +111,7 @@ function expectReportsCharged(region: SimulatedRegion): void {
 /** One member serves, with every charge ever made. */
 function expectServing({ region, members }: Run): void {
   const before = region.decisions.length;
-  for (let i = 0; i < 20; i += 1) region.publish(`k${i}`, false);
+  for (let i = 0; i < 20; i += 1) region.publish(`k${i}`, "check");
   region.timeline.runUntil(region.timeline.nowUs + SECOND_US);
   expect(region.decisions.length - before).toBe(20);
   const owners = members.filter(({ isCrashed, counts }) => !isCrashed && counts !== undefined);
@@ -121,6 +135,7 @@ const faults: fc.Arbitrary<Faults> = fc.record({
   casUnknown: fc.constantFrom(0, 300, 700),
   pauses: fc.integer({ min: 0, max: 6 }),
   crashes: fc.integer({ min: 0, max: 2 }),
+  remakes: fc.constantFrom(0, 0, 1, 3),
   badFreezes: fc.constantFrom(0, 0, 300, 1_000),
 });
 
@@ -163,11 +178,13 @@ describe("handoffs", () => {
     "never decide twice, by two, or in vain, whatever fails; and the shard is served in the end",
     () => {
       const outcomes = new Map<string, number>();
+      let parked = 0;
       fc.assert(
         fc.property(traffic, faults, (run, faulty) => {
           const ran = simulate(run, faulty);
           const { region } = ran;
           expectExactlyOnce(region);
+          parked += expectParkedDecided(region);
           expectServing(ran);
           for (const { outcome } of region.ended) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         }),
@@ -178,6 +195,7 @@ describe("handoffs", () => {
       for (const outcome of ["moved", "adopted", "aborted", "lost", "recover"] as const) {
         expect(outcomes.get(outcome) ?? 0, outcome).toBeGreaterThan(0);
       }
+      expect(parked).toBeGreaterThan(100);
     },
     PATIENCE_MS,
   );

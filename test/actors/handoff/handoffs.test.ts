@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { encodeFinal } from "../../../actors/handoff/final-state.ts";
 import { Handoffs } from "../../../actors/handoff/handoffs.ts";
 import type { Member } from "../../../actors/handoff/member.ts";
-import { decodeError, encodeEpoch, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { decodeError, encodeEpoch, encodeError, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { ParlError } from "../../../core/errors.ts";
 import { micros, type Micros } from "../../../core/units.ts";
 import { ModelShard, StagedModel } from "./model-shard.ts";
 import {
@@ -142,6 +143,28 @@ describe("asked for a shard", () => {
     expect(outbox.take()).toEqual(["subscribe → b"]);
   });
 
+  it("while it is paused, it refuses; what is under way goes on", () => {
+    const { handoffs, outbox } = asked(8);
+    handoffs.pause();
+    handoffs.receive(ask(C, { shard: 8 }), AT_US);
+    expect([outbox.take(), decodeError(outbox.lastSent.payload).code]).toEqual([
+      ["refuse → c"],
+      "PARL_OVERLOADED",
+    ]);
+    expect([handoffs.hasRoomIn, handoffs.ask(9, B, EPOCH, AT_US), handoffs.isIdle]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    handoffs.receive(
+      bytesFrom(B, "abort", { payload: encodeError(new ParlError("PARL_INTERNAL", "no")) }),
+      AT_US,
+    );
+    expect(handoffs.isIdle).toBe(true);
+    handoffs.resume();
+    expect([handoffs.hasRoomIn, handoffs.ask(9, B, EPOCH, AT_US)]).toEqual([true, true]);
+  });
+
   it("by a process of another version, it tells it to stop", () => {
     const { handoffs, outbox } = handoffsOf(A, [SHARD]);
     handoffs.receive(ask(B).with(0, 2), AT_US);
@@ -253,13 +276,13 @@ describe("a message for a shard", () => {
     expect(asked(8).handoffs.offer(8, shardMessage("r1"), 1)).toBe("decide");
   });
 
-  it("is decided by the giver until it freezes, and parked by the taker", () => {
+  it("is decided by the giver until it freezes, and parked by the taker, and by both then", () => {
     const giver = asked();
     expect(giver.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("decide");
     giver.handoffs.receive(bytesFrom(B, "ready"), AT_US);
     expect(giver.handoffs.offer(SHARD, shardMessage("r2"), 1)).toBe("decide");
     giver.handoffs.tick(micros(AT_US + 10_000));
-    expect(giver.handoffs.offer(SHARD, shardMessage("r3"), 1)).toBe("ignore");
+    expect(giver.handoffs.offer(SHARD, shardMessage("r3"), 1)).toBe("parked");
     const taker = handoffsOf(B);
     taker.handoffs.ask(SHARD, A, EPOCH, AT_US);
     expect(taker.handoffs.offer(SHARD, shardMessage("r1"), 1)).toBe("parked");

@@ -1,4 +1,4 @@
-/** A shard that is a map of counters, and its pages: `name=count;…` in order of name. */
+/** A shard that is a map of counters, and its pages: `name=count;…` in order of name; 0 for one that is gone. */
 import type { StagedShard, TravellingShard } from "../../../actors/handoff/transfer.ts";
 import { ParlError } from "../../../core/errors.ts";
 
@@ -14,6 +14,12 @@ export class ModelShard implements TravellingShard {
 
   charge(key: string): void {
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    if (this.#isTravelling) this.#dirty.add(key);
+  }
+
+  /** The key is as if it had never been. */
+  forget(key: string): void {
+    this.counts.delete(key);
     if (this.#isTravelling) this.#dirty.add(key);
   }
 
@@ -37,7 +43,7 @@ export class ModelShard implements TravellingShard {
     let page = "";
     while (this.#walk.length > 0) {
       const key = this.#walk[0] as string;
-      const entry = `${key}=${this.counts.get(key)};`;
+      const entry = `${key}=${this.counts.get(key) ?? 0};`;
       if (page !== "" && page.length + entry.length > bytesMax) break;
       page += entry;
       keys.push(key);
@@ -49,7 +55,7 @@ export class ModelShard implements TravellingShard {
   nextDirtyPage(bytesMax: number): Uint8Array | undefined {
     let page = "";
     for (const key of this.#dirty) {
-      const entry = `${key}=${this.counts.get(key)};`;
+      const entry = `${key}=${this.counts.get(key) ?? 0};`;
       if (page !== "" && page.length + entry.length > bytesMax) break;
       page += entry;
       this.#dirty.delete(key);
@@ -67,7 +73,8 @@ export class StagedModel implements StagedShard {
       if (entry === "") continue;
       const [key = "", count = ""] = entry.split("=");
       if (!/^\d+$/.test(count)) throw new ParlError("PARL_MALFORMED", `the page says ${entry}`);
-      this.counts.set(key, Number(count));
+      if (count === "0") this.counts.delete(key);
+      else this.counts.set(key, Number(count));
     }
   }
 

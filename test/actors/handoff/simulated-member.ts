@@ -1,6 +1,6 @@
 /** One process of the simulated region: connection, mailbox, lease and the host side of its handoffs. */
 import { Handoffs } from "../../../actors/handoff/handoffs.ts";
-import type { Member } from "../../../actors/handoff/member.ts";
+import { isSameMember, type Member } from "../../../actors/handoff/member.ts";
 import type { ShardMessage } from "../../../actors/handoff/parked-messages.ts";
 import type {
   ArrivedShard,
@@ -41,6 +41,11 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   #lastInUs = 0;
   #lastOutUs = 0;
   #lastStepUs = 0;
+  /** The transfer that a subscription is made for. */
+  #subscribing: number | undefined;
+  /** Of the shard, while it was on its way out and frozen. */
+  #parked: ClientMessage[] = [];
+  readonly #troublesUs: number[] = [];
 
   constructor(id: string, region: SimulatedRegion) {
     this.id = id;
@@ -74,13 +79,23 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     });
   }
 
+  hadTrouble(fromUs: number, toUs: number): boolean {
+    return this.#troublesUs.some((us) => us >= fromUs && us <= toUs);
+  }
+
+  #trouble(): void {
+    this.#troublesUs.push(this.#region.timeline.nowUs);
+  }
+
   crash(): void {
+    this.#trouble();
     this.isCrashed = true;
     this.#region.unsubscribe(this);
   }
 
   pause(us: number): void {
     if (this.#asleep !== undefined || this.isCrashed) return;
+    this.#trouble();
     this.#asleep = [];
     this.#region.timeline.after(us, () => {
       const waiting = this.#asleep ?? [];
@@ -120,8 +135,10 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   }
 
   arrived(message: ClientMessage, shardMessage: ShardMessage): void {
-    if (this.handoffs.offer(0, shardMessage, 1) !== "decide" || this.#shard === undefined) return;
-    this.#queueStep(() => this.#decide(message));
+    const what = this.handoffs.offer(0, shardMessage, 1);
+    if (this.#shard === undefined) return;
+    if (what === "decide") this.#queueStep(() => this.#decide(message));
+    else if (what === "parked") this.#parked.push(message);
   }
 
   received(bytes: Uint8Array): void {
@@ -131,7 +148,10 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   ownerSeen(owner: OwnerRecord): void {
     this.#seenOwner = owner;
     this.handoffs.ownerSeen(0, owner, this.#now());
-    if (this.#shard !== undefined && owner.epoch > this.#epoch) {
+    if (this.#shard === undefined || owner.epoch <= this.#epoch) return;
+    if (isSameMember(owner, this.self)) this.#epoch = owner.epoch;
+    else {
+      this.#trouble();
       this.#shard = undefined;
       this.#region.unsubscribe(this);
     }
@@ -214,17 +234,22 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
 
   subscribe(_shard: number, transfer: number): void {
     const { timeline, prng } = this.#region;
-    const subscribe = (): void =>
+    this.#subscribing = transfer;
+    const subscribe = (): void => {
+      // Given up while the connection was busy.
+      if (this.#subscribing !== transfer) return;
       this.#queueOut(() => {
         this.#region.subscribe(this);
         this.queueIn(() => this.handoffs.subscribed(transfer, this.#now()));
       });
+    };
     // Now and then the connection is busy with something else, for longer than a giver lets settle.
     if (prng.ratio(1, 4)) timeline.after(prng.below(40_000), () => this.wake(subscribe));
     else subscribe();
   }
 
   unsubscribe(): void {
+    this.#subscribing = undefined;
     this.#queueOut(() => {
       if (this.#shard === undefined) this.#region.unsubscribe(this);
     });
@@ -240,14 +265,9 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     this.#region.noteAdoption();
   }
 
-  replay(_shard: number, { replyTo, payload, subject }: ShardMessage): void {
-    const text = new TextDecoder().decode(payload);
-    const key = subject.split(".").at(-1) as string;
-    const message = this.#region.messages.find((one) =>
-      replyTo === ""
-        ? one.replyTo === "" && one.key === key && new TextDecoder().decode(one.payload) === text
-        : one.replyTo === replyTo,
-    );
+  replay(_shard: number, { payload }: ShardMessage): void {
+    // The very bytes: reports look alike.
+    const message = this.#region.messages.find((one) => one.payload === payload);
     this.#queueStep(() => this.#decide(message as ClientMessage));
   }
 
@@ -256,13 +276,20 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   }
 
   ended(ended: HandoffEnded): void {
-    this.#region.ended.push(ended);
+    const { ended: all, owed, timeline } = this.#region;
+    all.push(ended);
+    if (ended.role !== "giver") return;
+    const sinceUs = timeline.nowUs;
+    const isOwner = ended.outcome === "aborted" && !this.#isFenced;
+    if (isOwner) owed.push(...this.#parked.map((message) => ({ message, by: this, sinceUs })));
+    this.#parked = [];
   }
 
   #decide(message: ClientMessage): void {
     this.#checkLease();
     if (this.#shard === undefined || this.#isFrozen || this.#isFenced) return;
-    this.#shard.charge(message.key);
+    if (message.asking === "reset") this.#shard.forget(message.key);
+    else this.#shard.charge(message.key);
     this.#region.decided(this, message);
   }
 
@@ -282,6 +309,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   /** Fences itself; the lease is looked at before anything is decided. */
   #checkLease(): void {
     if (this.#isFenced || this.#region.timeline.nowUs < this.validUntilUs) return;
+    this.#trouble();
     this.#isFenced = true;
     this.handoffs.fenced(this.#now());
   }
@@ -300,6 +328,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   }
 
   #rejoin(lease: Lease): void {
+    this.#trouble();
     this.handoffs.lost(this.#now());
     this.#shard = undefined;
     this.#isFrozen = false;

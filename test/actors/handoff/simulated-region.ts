@@ -26,7 +26,9 @@ export interface Faults {
   readonly casUnknown: number;
   readonly pauses: number;
   readonly crashes: number;
-  /** Freezes around which a member crashes or pauses. */
+  /** Times that the lease store is lost and made anew. */
+  readonly remakes: number;
+  /** Freezes around which a member crashes or pauses, or the store is lost. */
   readonly badFreezes: number;
 }
 
@@ -39,15 +41,27 @@ export const NO_FAULTS: Faults = {
   casUnknown: 0,
   pauses: 0,
   crashes: 0,
+  remakes: 0,
   badFreezes: 0,
 };
 
+/** A report is a check that nobody waits for. */
+export type Asking = "check" | "report" | "reset";
+
 export interface ClientMessage {
   readonly number: number;
+  readonly asking: Asking;
   readonly key: string;
   readonly replyTo: string;
   readonly payload: Uint8Array;
   readonly sentUs: number;
+}
+
+/** What a giver parked in a freeze that it gave up. */
+export interface Owed {
+  readonly message: ClientMessage;
+  readonly by: RegionMember;
+  readonly sinceUs: number;
 }
 
 export interface Decision {
@@ -61,6 +75,8 @@ export interface RegionMember {
   readonly id: string;
   readonly self: Member;
   readonly validUntilUs: number;
+  /** Whether it stopped, died or lost its shard within so long. */
+  hadTrouble(fromUs: number, toUs: number): boolean;
   /** Runs now, or when the process goes on. */
   wake(run: () => void): void;
   /** Runs after what was queued for this connection before. */
@@ -86,9 +102,10 @@ export class SimulatedRegion {
   /** What must never happen, in words. */
   readonly violations: string[] = [];
   readonly ended: HandoffEnded[] = [];
+  readonly owed: Owed[] = [];
   /** From the freeze to the adoption, less the CAS and the message in between. */
   readonly freezeExcessUs: number[] = [];
-  /** Charges per key by all decisions ever made. */
+  /** Charges per key by all decisions ever made, since its last reset. */
   readonly ledger = new Map<string, number>();
   owner: OwnerRecord = { id: "a", incarnation: 1, epoch: 1, how: "fresh" };
   /** Last renewal of each living member. */
@@ -97,7 +114,9 @@ export class SimulatedRegion {
   onFreeze = (): void => {};
   #frozeUs = 0;
   #casUs = 0;
-  readonly #subscribers = new Set<RegionMember>();
+  /** With a number that no other subscription has. */
+  readonly #subscribers = new Map<RegionMember, number>();
+  #subscriptions = 0;
 
   constructor(seed: number, faults: Faults, keys: number) {
     this.prng = new Prng(seed);
@@ -120,17 +139,21 @@ export class SimulatedRegion {
   }
 
   /** A client's message, at the server now; every subscriber gets a copy. */
-  publish(key: string, isReport: boolean): void {
+  publish(key: string, asking: Asking): void {
     const number = this.messages.length;
+    const isReport = asking === "report";
     // Half of the reports look like other reports.
     const text = isReport && number % 2 === 0 ? "report" : `${number}`;
     const replyTo = isReport ? "" : `_INBOX.${number}`;
     const payload = new TextEncoder().encode(text);
-    const message = { number, key, replyTo, payload, sentUs: this.timeline.nowUs };
+    const message = { number, asking, key, replyTo, payload, sentUs: this.timeline.nowUs };
     this.messages.push(message);
-    for (const member of this.#subscribers) {
+    for (const [member, subscription] of this.#subscribers) {
       const shardMessage = { subject: `parl.shard.0.check.acme.${key}`, replyTo, payload };
-      const arrive = (): void => member.arrived(message, shardMessage);
+      const arrive = (): void => {
+        // Clients drop what comes for a subscription that they have given up, also when they have another.
+        if (this.#subscribers.get(member) === subscription) member.arrived(message, shardMessage);
+      };
       if (this.faults.isCluster) this.timeline.after(50 + this.prng.below(7_000), () => member.wake(arrive));
       else member.queueIn(arrive);
     }
@@ -150,7 +173,8 @@ export class SimulatedRegion {
   }
 
   subscribe(member: RegionMember): void {
-    this.#subscribers.add(member);
+    this.#subscriptions += 1;
+    if (!this.#subscribers.has(member)) this.#subscribers.set(member, this.#subscriptions);
   }
 
   unsubscribe(member: RegionMember): void {
@@ -164,6 +188,16 @@ export class SimulatedRegion {
     const seen = this.owner;
     for (const member of this.members) member.queueIn(() => member.ownerSeen(seen));
     return seen.epoch;
+  }
+
+  /** The lease store is lost, and its owner, whose lease still runs, writes itself into the new one. */
+  remake(): void {
+    const { id, incarnation, epoch } = this.owner;
+    const member = this.members.find((one) => one.id === id);
+    const lease = this.leases.get(id);
+    const isValid = lease?.isDead === false && lease.incarnation === incarnation;
+    if (!isValid || this.timeline.nowUs >= (member?.validUntilUs ?? 0)) return;
+    this.casOwner({ id, incarnation }, "fresh", epoch);
   }
 
   declareDead(id: string): void {
@@ -189,7 +223,8 @@ export class SimulatedRegion {
   decided(by: RegionMember, message: ClientMessage): void {
     const { nowUs } = this.timeline;
     this.decisions.push({ message, by: by.id, atUs: nowUs });
-    this.ledger.set(message.key, (this.ledger.get(message.key) ?? 0) + 1);
+    if (message.asking === "reset") this.ledger.delete(message.key);
+    else this.ledger.set(message.key, (this.ledger.get(message.key) ?? 0) + 1);
     if (!isSameMember(this.owner, by.self)) {
       this.violations.push(`${by.id} decides ${message.number}, the owner is ${this.owner.id}`);
     }

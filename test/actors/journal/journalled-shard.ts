@@ -30,10 +30,20 @@ const UNSEEN = { high: 0xdead_beef, low: 0xbeef };
 /** Several keys a page, so that a snapshot takes several messages. */
 const PAGE_BYTES = 160;
 
-export interface Answer {
+/** Something done to a key, and its place among all that was done here. */
+export interface Done {
   readonly atUs: Micros;
+  readonly order: number;
   readonly key: number;
+}
+
+export interface Answer extends Done {
   readonly cost: number;
+}
+
+export interface Reset extends Done {
+  /** What must be journalled before it is answered. */
+  readonly ticket: number;
 }
 
 type Request =
@@ -45,6 +55,8 @@ export class JournalledShard implements JournalSource, JournalOutbox {
   readonly limiter: KeyedLimiter;
   readonly journal: ShardJournal;
   readonly answers: Answer[] = [];
+  /** Also those not answered. */
+  readonly resets: Reset[] = [];
   /** What the machine asked for and nobody has delivered yet. */
   request: Request | undefined;
   supersededBy = 0;
@@ -60,6 +72,8 @@ export class JournalledShard implements JournalSource, JournalOutbox {
   #snapshot: number[] = [];
   #isSnapshotOfAll = false;
   #nowUs = micros(0);
+  #done = 0;
+  readonly #forgotten = new Set<number>();
 
   constructor(epoch: number, params: AlgorithmParams, stream: MemoryStream) {
     this.params = params;
@@ -102,10 +116,23 @@ export class JournalledShard implements JournalSource, JournalOutbox {
     this.limiter.commit(cost);
     const used = this.limiter.algorithm.capacity - verdict.remaining - unseen;
     const ticket = this.heavy.charged(key, key, cost, used, nowUs);
-    const answer = { atUs: nowUs, key, cost };
+    const answer = { atUs: nowUs, order: this.#nextOrder(), key, cost };
     if (ticket === 0) this.answers.push(answer);
     else this.#held.push({ ...answer, ticket });
     return true;
+  }
+
+  /** Makes a key new, and sweeps it away where nothing keeps it. */
+  reset(key: number, nowUs: Micros): void {
+    this.limiter.forget(key, key, nowUs);
+    this.#forgotten.add(key);
+    const ticket = this.heavy.forgotten(key, key, 0, nowUs);
+    this.resets.push({ atUs: nowUs, order: this.#nextOrder(), key, ticket });
+    this.limiter.sweep(nowUs, Infinity);
+  }
+
+  isAnswered({ ticket }: Reset): boolean {
+    return ticket <= this.heavy.journalled;
   }
 
   /** Units charged at this moment. */
@@ -169,7 +196,9 @@ export class JournalledShard implements JournalSource, JournalOutbox {
     const writer = this.#writer;
     this.limiter.beginPage(writer, POLICY, this.params);
     const before = writer.count;
-    const taken = this.heavy.take((high, low) => this.limiter.writeKey(high, low, writer));
+    const taken = this.heavy.take((high, low) =>
+      this.limiter.writeKey(high, low, writer, this.#forgotten.has(high)),
+    );
     return taken === 0 || writer.count === before ? [] : [writer.finish()];
   }
 
@@ -233,6 +262,11 @@ export class JournalledShard implements JournalSource, JournalOutbox {
 
   closed(): void {
     this.isClosed = true;
+  }
+
+  #nextOrder(): number {
+    this.#done += 1;
+    return this.#done;
   }
 
   #release(): void {

@@ -87,7 +87,10 @@ describe("LeaseStore", () => {
   it("creates with 0 only what is not there, and updates only what is as expected", async () => {
     const nats = await server();
     const one = await watcher(nats);
-    const first = await one.store.cas("cluster", "a", 0);
+    const storing = one.store.cas("cluster", "a", 0);
+    expect(one.store.isWriting).toBe(true);
+    const first = await storing;
+    expect(one.store.isWriting).toBe(false);
     expect(first.outcome).toBe("ok");
     expect(await one.store.cas("cluster", "b", 0)).toEqual({ outcome: "conflict", revision: 0 });
     expect(await one.store.cas("member.x", "b", first.revision)).toEqual({

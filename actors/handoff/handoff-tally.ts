@@ -1,0 +1,31 @@
+/** How the transfers of one process ended, over all of its incarnations. */
+import type { HandoffEnded } from "./transfer.ts";
+
+export class HandoffTally {
+  /** Shards handed over and taken over with their state. */
+  given = 0;
+  taken = 0;
+  /** Given up with nothing changed: tried again. */
+  aborted = 0;
+  /** The shard was somebody else's by the end, or its state did not come: it goes on from the journal. */
+  lost = 0;
+  /** Time in which shards on their way out decided nothing, all together. */
+  frozenUs = 0;
+  /** Messages for shards on their way in for which there was no room: nobody answers them. */
+  dropped = 0;
+
+  count({ outcome, frozenUs, dropped }: HandoffEnded): void {
+    this[COUNTED_AS[outcome]] += 1;
+    this.frozenUs += frozenUs;
+    this.dropped += dropped;
+  }
+}
+
+const COUNTED_AS = {
+  moved: "given",
+  adopted: "taken",
+  aborted: "aborted",
+  superseded: "lost",
+  recover: "lost",
+  lost: "lost",
+} as const satisfies Record<HandoffEnded["outcome"], keyof HandoffTally>;

@@ -1,0 +1,155 @@
+/**
+ * One history, decided twice: by algorithms/ in this process and by the scripts of lua/ in a Redis. They share a
+ * specification and no code, so a difference in any number is a bug in one of them.
+ *
+ * Two things are not compared, because the implementations differ in them on purpose:
+ *
+ *   A moment seen without being charged. The key table's clock is a running maximum over all it was asked; Redis
+ *   writes nothing for a denial or a peek and remembers when a key was last *charged*. So the clock steps back
+ *   here only where the last moment seen is one that was charged. Either way nothing is minted.
+ *
+ *   Debt beyond what 48-bit moments hold, which the key table forgives. Such a report is made a check.
+ */
+import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
+import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
+import { createAlgorithm, UNITS_MAX } from "../algorithms/registry.ts";
+import { Verdict } from "../core/decision.ts";
+import { ParlError } from "../core/errors.ts";
+import { micros } from "../core/units.ts";
+import type { RedisLimiter } from "../lua/redis-limiter.ts";
+import { LATEST_US, type Draft, type Question } from "./twin-history.ts";
+
+/** A question, and what the key table says. */
+export interface Decided {
+  readonly question: Question;
+  readonly verdict: Verdict;
+}
+
+export interface Difference {
+  readonly params: AlgorithmParams;
+  /** All of the history that concerns the key, the question at fault last. */
+  readonly questions: readonly Question[];
+  readonly local: Verdict;
+  readonly redis: Verdict | string;
+}
+
+/** The history as the key table decides it. */
+export function decideLocally(params: AlgorithmParams, history: readonly Draft[]): Decided[] {
+  const keys = new Map<number, LocalKey>();
+  return history.map((draft) => {
+    const key = keys.get(draft.key) ?? new LocalKey(params);
+    keys.set(draft.key, key);
+    return key.decide(draft);
+  });
+}
+
+/** A limiter of its own for each key: Redis knows no clock that several keys share. */
+class LocalKey {
+  readonly #params: AlgorithmParams;
+  readonly #algorithm: Algorithm;
+  readonly #limiter: KeyedLimiter;
+  #seenUs = -Infinity;
+  #chargedUs = -Infinity;
+  /** What the last question was answered. */
+  #verdict = new Verdict();
+
+  constructor(params: AlgorithmParams) {
+    this.#params = params;
+    this.#algorithm = createAlgorithm(params);
+    this.#limiter = new KeyedLimiter(this.#algorithm);
+  }
+
+  decide({ comesBackUs, ...draft }: Draft): Decided {
+    const { outcome, retryAfterUs } = this.#verdict;
+    const isReturning = comesBackUs !== undefined && outcome === "denied";
+    const returnsUs = Math.min(LATEST_US, this.#seenUs + retryAfterUs + (comesBackUs ?? 0));
+    const drawnUs = isReturning ? returnsUs : draft.nowUs;
+    const nowUs = this.#seenUs === this.#chargedUs ? drawnUs : Math.max(drawnUs, this.#seenUs);
+    const isReport = draft.isReport && this.#canOwe(draft.cost, nowUs);
+    const verdict = new Verdict();
+    this.#verdict = verdict;
+    if (isReport) {
+      this.#limiter.charge(1, 1, draft.cost, micros(nowUs));
+      this.#limiter.evaluate(1, 1, 0, micros(nowUs), verdict);
+    } else {
+      this.#limiter.decide(1, 1, draft.cost, micros(nowUs), verdict);
+    }
+    this.#seenUs = Math.max(this.#seenUs, nowUs);
+    if (draft.cost > 0 && verdict.outcome === "allowed") this.#chargedUs = this.#seenUs;
+    return { question: { ...draft, isReport, nowUs }, verdict };
+  }
+
+  #canOwe(cost: number, nowUs: number): boolean {
+    const { limit, windowUs } = this.#params;
+    const verdict = new Verdict();
+    this.#limiter.evaluate(1, 1, 0, micros(Math.max(nowUs, this.#seenUs)), verdict);
+    const intervalUs = limit === 0 ? 1 : windowUs / limit;
+    const debt = verdict.resetAfterUs / intervalUs + cost + 1;
+    return debt < UNITS_MAX && debt * intervalUs < this.#algorithm.staleAfterUs / 2;
+  }
+}
+
+/** How questions travel: each in a call of its own, in pipelines, or many in one call. */
+export const WAYS = ["calls", "pipelines", "batches"] as const;
+export type Way = (typeof WAYS)[number];
+
+/** Asks Redis the same, all at once and in order. Reports always travel alone. */
+export async function decideInRedis(
+  limiter: RedisLimiter,
+  questions: readonly Question[],
+  way: Way,
+): Promise<(Verdict | ParlError)[]> {
+  const answers: Promise<readonly (Verdict | ParlError)[]>[] = [];
+  let together: { key: string; cost: number; nowUs: ReturnType<typeof micros> }[] = [];
+  const send = (): void => {
+    const asks = together;
+    together = [];
+    if (asks.length === 0) return;
+    answers.push(way === "batches" ? limiter.checkBatch(asks) : limiter.checkPipelined(asks));
+  };
+  for (const { isReport, key: number, cost, nowUs } of questions) {
+    const ask = { key: `k${number}`, cost, nowUs: micros(nowUs) };
+    if (isReport || way === "calls") {
+      send();
+      const call = isReport
+        ? limiter.report(ask.key, cost, ask.nowUs)
+        : limiter.check(ask.key, cost, ask.nowUs);
+      answers.push(call.then((verdict) => [verdict]));
+    } else {
+      together.push(ask);
+    }
+  }
+  send();
+  return (await Promise.all(answers)).flat();
+}
+
+export function differences(
+  params: AlgorithmParams,
+  decided: readonly Decided[],
+  answers: readonly (Verdict | ParlError)[],
+): Difference[] {
+  return decided.flatMap(({ question, verdict }, i) => {
+    const answer = answers[i] as Verdict | ParlError;
+    if (answer instanceof Verdict && isSame(verdict, answer)) return [];
+    const questions = decided.slice(0, i + 1).map((earlier) => earlier.question);
+    return [
+      {
+        params,
+        questions: questions.filter(({ key }) => key === question.key),
+        local: verdict,
+        redis: answer instanceof ParlError ? answer.message : answer,
+      },
+    ];
+  });
+}
+
+function isSame(left: Verdict, right: Verdict): boolean {
+  return (
+    left.outcome === right.outcome &&
+    left.limit === right.limit &&
+    left.remaining === right.remaining &&
+    left.retryAfterUs === right.retryAfterUs &&
+    left.resetAfterUs === right.resetAfterUs &&
+    left.delayUs === right.delayUs
+  );
+}

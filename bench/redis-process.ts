@@ -1,0 +1,26 @@
+/** A Redis of one's own for a measurement: a child on a free port of loopback, nothing persisted. */
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+import { locateRedisServer } from "../deploy/setup/locate.mjs";
+import { freePort, startChild } from "./child.ts";
+
+export interface RedisProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly version: string;
+}
+
+export async function startRedis(): Promise<RedisProcess> {
+  await using started = new AsyncDisposableStack();
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const { path, version } = locateRedisServer({ root, env: process.env });
+  const port = String(await freePort());
+  const settings = { port, bind: "127.0.0.1", dir: tmpdir(), save: "", appendonly: "no" };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  await startChild(started, { path, args, ready: /Ready to accept connections/ });
+  const running = started.move();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    version,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}

@@ -1,0 +1,60 @@
+--[[
+Leaky bucket as a queue: requests leave it one T apart and are told how long to wait; a full queue denies.
+
+  admit(c)  <=>  backlog + c <= B      delay = backlog      then  backlog = backlog + c
+
+State: the backlog in ticks of service (includes/debt.lua). Nothing is held back here: the caller does the waiting.
+Source: Turner, New directions in communications, 1986. Twin: algorithms/leaky-queue.ts. Oracle: bench/oracle.ts.
+
+Keys
+  one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
+
+Arguments
+  mode          check|report       ask; or charge usage that already happened, over the limit as debt
+  capacity      0..2147483647      units: the most a key can hold
+  interval      1..2^45            ticks: what one unit is worth; capacity * interval <= 2^51
+  ticks_per_us  1..2147483647      ticks in a microsecond, so that T = interval / ticks_per_us is exact
+  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+
+Arguments per key
+  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+
+Returns per key, as one line of text
+  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647    units that could be asked for now, after this decision
+  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53          microseconds until the key is as good as new
+  delay_us        0..2^53          microseconds that an allowed request waits for its turn
+
+Errors
+  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+]]
+--- @arguments
+--- @include "debt"
+--- @include "each-key"
+--- @include "verdict"
+
+return each_key(function(key, now_us, cost)
+  local backlog
+  now_us, backlog = owed(key, now_us, interval, ticks_per_us)
+  if mode == 'report' and cost > 0 then
+    backlog = owe(key, now_us, backlog + cost * interval, interval, ticks_per_us, ttl_min_ms)
+    cost = 0
+  end
+  local places = capacity * interval - backlog
+  local work = cost * interval
+  if work > places and cost > 0 then
+    local remaining = math.max(0, math.floor(places / interval))
+    local retry_after_us = math.ceil((work - places) / ticks_per_us)
+    local verdict = refused(cost, capacity, remaining, retry_after_us, math.ceil(backlog / ticks_per_us))
+    return verdict .. ' 0'
+  end
+  local delay_us = math.ceil(backlog / ticks_per_us)
+  if cost > 0 then
+    backlog = owe(key, now_us, backlog + work, interval, ticks_per_us, ttl_min_ms)
+  end
+  local remaining = math.max(0, math.floor((places - work) / interval))
+  return allowed(remaining, math.ceil(backlog / ticks_per_us)) .. string.format(' %.0f', delay_us)
+end)

@@ -1,0 +1,30 @@
+/**
+ * Names of keys in Redis: one key per decision, hence one hash slot.
+ *
+ *      parl:{alice}:per-key:gcra:zq0ao
+ *           │       │       └ algorithm and window (base 36 µs): state of other ones would be misread
+ *           │       └ policy, as a token
+ *           └ key, as a token; between braces, so that all policies of a key share a slot
+ *
+ * The limit is no part of it: a changed limit finds the debt of the old one.
+ */
+import { encodeId } from "../core/id.ts";
+import { SUB_WINDOWS_DEFAULT, type RedisLimiterParams } from "./limiter-params.ts";
+
+const PREFIX = "parl:{";
+
+export class RedisKeys {
+  readonly #suffix: string;
+
+  /** @param policy any text; limiters of one policy share their keys' state */
+  constructor(policy: string, params: RedisLimiterParams) {
+    const { algorithm, windowUs, subWindows = SUB_WINDOWS_DEFAULT } = params;
+    const grid = algorithm === "conservative-window" ? `:${subWindows}` : "";
+    this.#suffix = `}:${encodeId(policy, "policy")}:${algorithm}:${windowUs.toString(36)}${grid}`;
+  }
+
+  /** @throws ParlError PARL_INVALID_ARGUMENT for a key that is no id (core/id.ts) */
+  of(key: string): string {
+    return PREFIX + encodeId(key, "key") + this.#suffix;
+  }
+}

@@ -1,0 +1,55 @@
+--[[
+Token bucket: tokens drip in, one every T, up to the capacity; a cost takes tokens out.
+
+  admit(c)  <=>  tokens >= c        then  tokens = tokens - c
+
+State: the tokens that are missing from a full bucket, in ticks (includes/debt.lua): what is missing stays missing
+when the capacity changes, and a report may take more than there is.
+Source: Partridge, Gigabit Networking, 1994. Twin: algorithms/token-bucket.ts. Oracle: bench/oracle.ts.
+
+Keys
+  one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
+
+Arguments
+  mode          check|report       ask; or charge usage that already happened, over the limit as debt
+  capacity      0..2147483647      units: the most a key can hold
+  interval      1..2^45            ticks: what one unit is worth; capacity * interval <= 2^51
+  ticks_per_us  1..2147483647      ticks in a microsecond, so that T = interval / ticks_per_us is exact
+  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+
+Arguments per key
+  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+
+Returns per key, as one line of text
+  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647    units that could be asked for now, after this decision
+  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53          microseconds until the key is as good as new
+
+Errors
+  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+]]
+--- @arguments
+--- @include "debt"
+--- @include "each-key"
+--- @include "verdict"
+
+return each_key(function(key, now_us, cost)
+  local full = capacity * interval
+  local missing
+  now_us, missing = owed(key, now_us, interval, ticks_per_us)
+  local level = full - missing
+  local taken = cost * interval
+  if taken <= level or cost == 0 or mode == 'report' then
+    if cost > 0 then
+      missing = owe(key, now_us, missing + taken, interval, ticks_per_us, ttl_min_ms)
+      level = full - missing
+    end
+    return allowed(math.max(0, math.floor(level / interval)), math.ceil(missing / ticks_per_us))
+  end
+  local tokens = math.max(0, math.floor(level / interval))
+  local retry_after_us = math.ceil((taken - level) / ticks_per_us)
+  return refused(cost, capacity, tokens, retry_after_us, math.ceil(missing / ticks_per_us))
+end)
