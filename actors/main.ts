@@ -182,10 +182,12 @@ class RunningActor implements ActorProcess {
     return this.#connection.info?.version ?? "unknown";
   }
 
-  /** Resolves when this process holds a lease. Rejects, with everything closed, when it may not. */
+  /** Resolves when this process holds a lease and can be asked. Rejects, with everything closed, when it may not. */
   async joined(): Promise<void> {
     try {
       await this.#life.ready;
+      // The server has heard of every subscription: whoever is told that we take part may ask.
+      await this.#connection.flush();
     } catch (error) {
       clearInterval(this.#ticks);
       this.#life.abandon();

@@ -56,8 +56,8 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       const waitedUs = Math.floor(waited * windowUs);
       const ticks = BigInt(Math.max(0, cost * from.num - waitedUs * from.den));
       const kept = ceilDiv(ticks * BigInt(to.num), BigInt(from.num));
-      // Beyond the horizon debt is forgiven, by the buckets in whole units.
-      if (kept > to.horizonTicks - to.num) return;
+      // Beyond the horizon, of the old limit and of the new, debt is forgiven, by the buckets in whole units.
+      if (ticks > from.horizonTicks - from.num || kept > to.horizonTicks - to.num) return;
 
       limiter.charge("k", cost, START_US);
       limiter.retune({ algorithm, limit: next, windowUs }, START_US + waitedUs);
@@ -65,7 +65,12 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       const { resetAfterUs } = limiter.decide("k", 0, START_US + waitedUs);
       expect(resetAfterUs).toBe(Number(ceilDiv(kept, BigInt(to.den))));
     }),
-    { numRuns: 3_000 },
+    {
+      numRuns: 3_000,
+      examples: [
+        [{ limits: [513, 1], windowUs: micros(11_593_853_782), spent: 2.9629629629629632, waited: 0 }],
+      ],
+    },
   );
 });
 
