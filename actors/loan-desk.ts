@@ -14,7 +14,7 @@ import {
   encodeGrant,
   encodeRecall,
 } from "../admission/loan-messages.ts";
-import type { LoanMoment } from "../admission/loan-book.ts";
+import type { LoanMoment } from "../admission/loan-home.ts";
 import type { Micros } from "../core/units.ts";
 import type { Outbox } from "./actor.ts";
 import type { LoanMessage } from "./shard-event.ts";

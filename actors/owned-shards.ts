@@ -74,6 +74,14 @@ export class OwnedShards {
     this.open[shard] = undefined;
   }
 
+  /** Freezes a shard that is left in order: nobody will be charged for a crash, so what is lent counts as spent. */
+  leave(shard: number, nowUs: Micros): void {
+    this.freeze(shard);
+    this.#lending.book.forfeitShard(shard, nowUs);
+    // It is nobody's answer.
+    this.#admission.holds.length = 0;
+  }
+
   thaw(shard: number): void {
     this.#admission.table.thaw(shard);
     this.open[shard] ??= this.#frozen.get(shard);

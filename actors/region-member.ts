@@ -230,7 +230,7 @@ export class RegionMember {
     const host = this.#ensureHost();
     host.unsubscribe(shard);
     host.whenQuiet(shard, () => {
-      host.actor.owned.freeze(shard);
+      host.actor.owned.leave(shard, this.#options.clock.wallUs());
       this.#journals.close(shard);
     });
   }

@@ -3,12 +3,13 @@
  * were asked in, so that they can be described and decided afresh when their homes have spoken.
  *
  * A home that does not speak in time leaves it to the tenant's policies: `onFailure: deny` denies, anything
- * else lets the check pass on what is known here, and the home is told of the spending when it is back.
+ * else lets the check pass on what is known here, and the home is told of the spending when it is back. Until
+ * it is heard again the next ones are decided so at once (admission/silent-homes.ts).
  */
 import type { Answer } from "../admission/answered-ids.ts";
 import type { Lending } from "../admission/lending.ts";
 import type { LoanKey } from "../admission/loan.ts";
-import { WaitingChecks, type WaitEnd } from "../admission/waiting-checks.ts";
+import { WaitingChecks, type Waited, type WaitEnd } from "../admission/waiting-checks.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { Asking, DecisionDesk, OpenShard } from "./decision-desk.ts";
@@ -27,20 +28,23 @@ export interface WaitingRequest {
   readonly answer: (answer: Answer | ParlError) => void;
 }
 
-/** What made a check be decided that had to wait. */
-type Cause = WaitEnd | "crowded" | "settled";
+/** What made a check be decided that had to wait, or could not be made to. */
+type Cause = WaitEnd | Exclude<Waited, "waiting"> | "settled";
 
 export class WaitingRequests {
   /**
    * Checks that had to wait, by how that ended: their homes answered and the check was allowed or denied; a home
-   * kept silent and it was allowed or denied by `onFailure`; too many waited already, so that it was decided
-   * without; policies changed meanwhile, and it was decided from what was there; its shard moved.
+   * kept silent and it was allowed or denied by `onFailure`; it was so at once, spared a wait for a home that had
+   * kept silent before; too many waited already, so that it was decided without; policies changed meanwhile, and
+   * it was decided from what was there; its shard moved.
    */
   readonly tally = {
     allowed: 0,
     denied: 0,
     silentAllowed: 0,
     silentDenied: 0,
+    sparedAllowed: 0,
+    sparedDenied: 0,
     crowded: 0,
     settled: 0,
     moved: 0,
@@ -70,12 +74,13 @@ export class WaitingRequests {
     return this.#checks.countOf(shard);
   }
 
-  /** Lets a check wait that was described and looked at; one too many is decided at once. */
+  /** Lets a check wait that was described and looked at; one too many, or one in vain, is decided at once. */
   wait(request: WaitingRequest, { locals, remotes }: LookedKeys, nowUs: Micros): void {
     this.#nowUs = nowUs;
     const { shard, asking } = request;
     const check = { ticket: request, shard, cost: asking.request.cost, locals, remotes };
-    if (!this.#checks.wait(check, nowUs)) this.#decide(request, "crowded");
+    const waited = this.#checks.wait(check, nowUs);
+    if (waited !== "waiting") this.#decide(request, waited);
   }
 
   /** Decides those whose turn has come. */
@@ -102,7 +107,8 @@ export class WaitingRequests {
       return;
     }
     admission.describe(tenant, request.user, request.key);
-    const isOpen = cause === "deadline" && admission.policies.failureMode(tenant) !== "deny";
+    const isSilent = cause === "deadline" || cause === "silent";
+    const isOpen = isSilent && admission.policies.failureMode(tenant) !== "deny";
     try {
       const decided = this.#desk.decideOnce(home, asking, this.#nowUs, isOpen ? "allow" : "deny") as Answer;
       this.#count(cause, decided.verdict.outcome === "allowed");
@@ -118,6 +124,7 @@ export class WaitingRequests {
     const { tally } = this;
     if (cause === "answered") tally[isAllowed ? "allowed" : "denied"] += 1;
     else if (cause === "deadline") tally[isAllowed ? "silentAllowed" : "silentDenied"] += 1;
+    else if (cause === "silent") tally[isAllowed ? "sparedAllowed" : "sparedDenied"] += 1;
     else tally[cause] += 1;
   }
 }

@@ -75,8 +75,8 @@ export class Admission {
   readonly #homes = new Int32Array(4);
   #view: TenantView;
 
-  // What the last evaluate looked at, in order, for the commit: place in the view, units left there, the
-  // limiter at home here, or what is borrowed from a home elsewhere (undefined: nothing yet).
+  // What the last evaluate looked at, in order, for the commit: place in the view, units that its journal
+  // must take for left, the limiter at home here, or what is borrowed from a home elsewhere (undefined: nothing).
   readonly #lookedPlace: number[] = [];
   readonly #lookedLeft: number[] = [];
   readonly #looked: (KeyedLimiter | undefined)[] = [];
@@ -88,6 +88,8 @@ export class Admission {
   /** Of the last look; and, if it refuses, how doubtful that is. */
   #standing: Standing = "covered";
   #doubt = FIRM;
+  /** Units that counted as charged and that the journal need not know. */
+  #beside = 0;
   readonly #denial = new DenialDoubt();
   /** Least left under any policy looked at, were the check refused. */
   #least = Infinity;
@@ -176,20 +178,14 @@ export class Admission {
     this.tightest = -1;
     this.#lookedCount = 0;
     this.#missing = 0;
-    verdict.outcome = "allowed";
-    verdict.limit = 0;
-    verdict.remaining = 0;
-    verdict.retryAfterUs = 0;
-    verdict.resetAfterUs = 0;
-    verdict.delayUs = 0;
+    verdict.clear();
     this.#least = Infinity;
     this.#denial.start();
     for (let i = 0; i < view.policyIndices.length; i += 1) {
       if (!this.#look(i, cost, nowUs)) continue;
-      const standing = this.#standing;
-      if (standing === "missing") this.#missing += 1;
+      if (this.#standing === "missing") this.#missing += 1;
       this.#lookedCount += 1;
-      if (standing !== "missing" || whenMissing === "deny") {
+      if (this.#standing !== "missing" || whenMissing === "deny") {
         this.#combine(view.policyIndices[i] as number, cost);
         if (this.#one.outcome !== "allowed") this.#denial.refused(this.#doubt);
       }
@@ -270,6 +266,7 @@ export class Admission {
     const keys = this.table.decided(home, nowUs);
     this.#standing = "covered";
     this.#doubt = FIRM;
+    this.#beside = 0;
     this.#lookedPlace[place] = i;
     this.#looked[place] = undefined;
     this.#lookedBalance[place] = undefined;
@@ -287,10 +284,8 @@ export class Admission {
       this.#lookedBalance[place] = balance;
       if (this.#standing === "missing") this.#doubt = UNHEARD;
       else if (balance?.isDenialDoubtful === true) this.#doubt = ELSEWHERE;
-    } else {
-      return false;
-    }
-    this.#lookedLeft[place] = this.#one.remaining;
+    } else return false;
+    this.#lookedLeft[place] = this.#one.remaining + this.#beside;
     return true;
   }
 
@@ -303,9 +298,14 @@ export class Admission {
     limiter.evaluate(high, low, asked, nowUs, this.#one);
     const uncharged = this.#one.remaining + (this.#one.outcome === "allowed" ? asked : 0);
     judgeBeside(held, cost, capacity, this.#one);
+    const lending = this.lending as Lending;
+    const index = this.#view.policyIndices[i] as number;
+    // A peek that finds nothing left cannot tell by how much.
+    const isUnknown = cost === 0 && this.#one.remaining === 0;
+    this.#beside = isUnknown ? -Infinity : lending.unreservedOf(held, limiter, index, high, low);
     if (this.#one.outcome !== "denied") return;
     if (uncharged >= cost) this.#doubt = LENT;
-    this.lending?.book.wantRecall(this.#view.policyIndices[i] as number, high, low);
+    lending.book.wantRecall(index, high, low);
   }
 
   /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */

@@ -10,6 +10,7 @@ import type { KeyQuota } from "../algorithms/key-census.ts";
 import type { Due } from "./due-list.ts";
 import type { LoanKey } from "./loan.ts";
 import { isSameSession, NO_SESSION, type BorrowRow, type GrantRow, type Session } from "./loan-messages.ts";
+import type { RecentCount } from "./recent-count.ts";
 
 /** A refusal of the home is repeated for this long at most before it is asked again. */
 const DENIED_MAX_US = 50_000;
@@ -75,6 +76,8 @@ export class Balance implements Due, LoanKey {
   prefetchUs = 0;
   isRecalled = false;
   isTouched = false;
+  /** Checks decided without rights because the home keeps silent (waiting-checks.ts). */
+  blind: RecentCount | undefined;
 
   /** The key as its home last described it, at `toldUs`. */
   limit = 0;
@@ -119,6 +122,11 @@ export class Balance implements Due, LoanKey {
   get isDenialDoubtful(): boolean {
     const isReturning = this.returned > this.reportedReturned;
     return this.deniedBeside > 0 || this.left > 0 || this.queued > 0 || isReturning;
+  }
+
+  /** Whether there are units for a check that comes now, after those that wait. */
+  covers(cost: number, nowUs: number): boolean {
+    return nowUs < this.expiresUs && this.left - this.held - this.queued >= cost;
   }
 
   isDenied(cost: number, nowUs: number): boolean {

@@ -38,6 +38,7 @@ import { policyIndices, policyMoves } from "./policy-moves.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
 import { RowShares } from "./row-shares.ts";
+import { SilentHomes } from "./silent-homes.ts";
 
 /** Less than the process lease of a home (2 s), by the interval at which that is renewed (0.5 s). */
 const LEASE_US = 1_500_000;
@@ -77,6 +78,9 @@ export class Balances {
     owed: 0,
     owedLost: 0,
   };
+
+  /** Homes that have let checks wait in vain. */
+  readonly homes = new SilentHomes();
 
   readonly #holder: Holder;
   readonly #leaseUs: number;
@@ -222,8 +226,9 @@ export class Balances {
   }
 
   /** Takes in a home's answer. */
-  answer({ holder, rows }: GrantFrame, monotonicUs: Micros): void {
+  answer({ shard, holder, rows }: GrantFrame, monotonicUs: Micros): void {
     if (!this.#isUs(holder)) return;
+    this.homes.heard(shard, monotonicUs);
     for (const grant of rows) {
       const balance = this.#find(grant);
       const asked = balance?.asked;
@@ -259,6 +264,7 @@ export class Balances {
 
   /** The home of a shard is this process itself now: everything goes back, and whoever waits decides again. */
   retire(shard: number): void {
+    this.homes.forget(shard);
     for (const balance of this.#rows.values()) {
       if (balance.shard !== shard) continue;
       for (const reservation of balance.end()) this.#settled.push(reservation);

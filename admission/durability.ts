@@ -6,7 +6,8 @@
  *                 than the journal says.                                       u = max(1, ⌈capacity / 20⌉)
  *
  * Of a key that may be lent to other processes, half of u is for what is lent: what they spend of it is
- * reported later, and the journal knows it only then.
+ * reported later, and the journal knows it only then. More is lent only for what a single check lacks, and once
+ * it is reserved in the journal: a successor charges that key so many units more (reservations.ts).
  *
  * Either way nothing is admitted twice; the price is at most u (or one H) of needless denials per key and
  * crash. A policy may choose the other side: `onCrash: fresh` starts every key empty and may admit one
@@ -41,7 +42,7 @@ export interface CrashBudget {
   readonly isJournalled: boolean;
   /** Most units of a key whose answers went out and whose spend the journal does not know; else Infinity. */
   readonly unjournalledMax: number;
-  /** Most units of a key lent to other processes, which the journal is never told of; else Infinity. */
+  /** Most units of a key lent to other processes that the journal is not told of; else Infinity. */
   readonly lentMax: number;
   /** u, the sum of both. Charged to every key, seen or not, by a successor that trusts the journal. */
   readonly unitsAtTakeover: number;
@@ -89,12 +90,14 @@ export function describeCrash(policy: DurablePolicy): string {
   if (capacity === 0) return "a crash changes nothing: everything is denied";
   if (policy.onCrash === "fresh")
     return `onCrash: fresh: each crash may admit up to ${capacity} more per key`;
-  const { isJournalled, unitsAtTakeover } = crashBudget(policy);
+  const { isJournalled, unitsAtTakeover, lentMax } = crashBudget(policy);
   if (!isJournalled) return `after a crash every key starts exhausted, for up to ${shown(horizonUs(policy))}`;
   const u = Math.min(capacity, unitsAtTakeover);
   const percent = Math.round((1_000 * u) / capacity) / 10;
   const units = u === 1 ? "unit" : "units";
-  return `a crash costs each key at most ${u} ${units} (${percent} % of ${capacity}), and admits nothing twice`;
+  // That counts as spent, whether or not it was.
+  const loan = lentMax > 0 && lentMax < capacity ? ` and what checks were lent beyond ${lentMax}` : "";
+  return `a crash costs each key at most ${u} ${units} (${percent} % of ${capacity})${loan}, and admits nothing twice`;
 }
 
 function shown(us: number): string {

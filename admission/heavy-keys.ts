@@ -21,8 +21,10 @@
  *
  * Forgetting an entry is always safe, it only costs a write; idle ones are swept.
  *
- * `used` is capacity − remaining after the charge, lent and reserved units included, minus what a key never
- * seen has used at that moment (arrears of a takeover are journalled as such).
+ * `used` is what is charged after it, and reserved (reservations.ts), without what is lent or pending beside that,
+ * and without what a key never seen has used at that moment (arrears of a takeover are journalled as such).
+ * A reservation is journalled beside the state and does not drain; telling the journal of less than there is
+ * needs no haste (`lowered`).
  *
  * Cost: one comparison for light keys, one table search for others, nothing allocated. 16 B per heavy key.
  * Twin: a plain model in test/admission/heavy-keys.prop.test.ts.
@@ -96,14 +98,6 @@ export class HeavyKeys implements Reaper {
     return used < this.#lightBelow;
   }
 
-  /** Whether a charge of `cost`, after which `used` is used, may be answered at once. Changes nothing. */
-  allows(high: number, low: number, cost: number, used: number): boolean {
-    if (used <= this.#unjournalledMax) return true;
-    const at = this.#table.find(high, low);
-    if (at < 0) return false;
-    return this.#added(this.#table.words[at + UNACKED] as number, cost, used) <= this.#unjournalledMax;
-  }
-
   /**
    * Counts a charge (or a reservation that the journal will be told as one). Called for every charge.
    *
@@ -133,30 +127,32 @@ export class HeavyKeys implements Reaper {
 
   /** The journal knows the key's state as it is now: after a recovery. */
   recovered(high: number, low: number, nowUs: Micros): void {
-    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
-    let at = this.#table.find(high, low);
-    if (at < 0) at = this.#table.insert(high, low, true);
-    const { words } = this.#table;
-    words[at + UNACKED] = 0;
-    words[at + SINCE_TAKEN] = 0;
-    this.#touch(words, at);
+    this.#know(high, low, 0, nowUs);
   }
 
   /** The key's state went down (a reservation was dropped): the journal should be told, nobody waits. */
-  lowered(high: number, low: number): void {
-    const at = this.#table.find(high, low);
-    if (at >= 0) this.#enqueue(this.#table.words, at, high, low);
+  lowered(high: number, low: number, used: number, nowUs: Micros): void {
+    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
+    let at = this.#table.find(high, low);
+    if (at < 0) {
+      // Another owner may have told the journal of the reservation.
+      at = this.#table.insert(high, low, true);
+      this.#table.words[at + UNACKED] = saturated(used);
+    }
+    this.#touch(this.#table.words, at);
+    this.#enqueue(this.#table.words, at, high, low);
   }
 
   /**
    * The key was made new, whatever the journal knows of it, and whether or not it was heavy.
    *
+   * @param reserved of it nevertheless
    * @returns the position that must be journalled before that survives a crash
    */
-  forgotten(high: number, low: number, nowUs: Micros): number {
+  forgotten(high: number, low: number, reserved: number, nowUs: Micros): number {
     // Nothing spent is nothing unjournalled, in a key that starts from nothing.
-    this.recovered(high, low, nowUs);
-    this.lowered(high, low);
+    const at = this.#know(high, low, reserved, nowUs);
+    this.#enqueue(this.#table.words, at, high, low);
     return this.#queue.queued;
   }
 
@@ -243,6 +239,18 @@ export class HeavyKeys implements Reaper {
   }
 
   release(): void {}
+
+  /** So much of the key is unjournalled, neither more nor less. @returns its entry, made if need be */
+  #know(high: number, low: number, units: number, nowUs: Micros): number {
+    if (nowUs > this.#nowUs) this.#nowUs = nowUs;
+    let at = this.#table.find(high, low);
+    if (at < 0) at = this.#table.insert(high, low, true);
+    const { words } = this.#table;
+    words[at + UNACKED] = saturated(units);
+    words[at + SINCE_TAKEN] = saturated(units);
+    this.#touch(words, at);
+    return at;
+  }
 
   #setNumbers({ unjournalledMax, idleAfterUs }: HeavyKeysOptions): void {
     this.#unjournalledMax = unjournalledMax;

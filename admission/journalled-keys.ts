@@ -6,7 +6,9 @@
  *                                        └─────▶ a position: answer once `journalled` has come there
  *      journal  ─▶ takeDue ─▶ pages ─▶ (written) ─▶ acked
  *
- * The keys themselves stay in ShardKeys; a page is written from there, as they stand at that moment.
+ * The keys themselves stay in ShardKeys; a page is written from there, as they stand at that moment, and with
+ * it what is reserved of them (reservations.ts). A snapshot begins with the keys of which anything is, since
+ * they need not be in any table.
  */
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { isSameParams } from "../algorithms/registry.ts";
@@ -15,8 +17,10 @@ import { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import { crashBudget, horizonUs } from "./durability.ts";
 import { HeavyKeys, type HeavyKeysOptions } from "./heavy-keys.ts";
+import type { LoanKey } from "./loan.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import type { Reservations } from "./reservations.ts";
 import type { KeyWalk, ShardKeys } from "./shard-keys.ts";
 
 /** An entry that was not charged for so many horizons is of no more use. */
@@ -34,6 +38,8 @@ export interface JournalledKeysOptions {
   /** 0 … 1, this shard's place in the growth cycle of all shards. */
   readonly stagger: number;
   readonly budget: MemoryBudget;
+  /** Absent where nothing is lent. */
+  readonly reservations?: Reservations | undefined;
 }
 
 export class JournalledKeys {
@@ -44,6 +50,8 @@ export class JournalledKeys {
   #heavy: (HeavyKeys | undefined)[] = [];
   #walk: KeyWalk | undefined;
   #isWalkOfAll = false;
+  /** Keys that the snapshot has still to begin with; undefined before they are listed. */
+  #reservedLeft: LoanKey[] | undefined = [];
   #sweepNext = 0;
 
   constructor(keys: ShardKeys, policies: PolicySet, options: JournalledKeysOptions) {
@@ -91,6 +99,7 @@ export class JournalledKeys {
     });
     for (const heavy of before) heavy?.dispose();
     this.#policies = policies;
+    this.#reservedLeft = undefined;
     this.#sweepNext = 0;
   }
 
@@ -117,12 +126,13 @@ export class JournalledKeys {
   /** Due keys as pages, of about `bytesMax` together. They are in flight until `acked`. */
   takeDue(bytesMax: number): readonly Uint8Array[] {
     const pages: Uint8Array[] = [];
+    const { reservations } = this.#options;
     let left = bytesMax;
     for (const [index, heavy] of this.#heavy.entries()) {
       if (heavy?.isDue !== true || left <= 0) continue;
       const page = new StatePageWriter({ bytes: left });
-      this.#keys.beginPage(index, page);
-      heavy.take((high, low) => this.#keys.writeKey(index, high, low, page));
+      this.#keys.beginPage(index, page, reservations?.hasReserved);
+      heavy.take((high, low) => this.#writeKey(index, high, low, page));
       left -= page.bytes;
       if (page.count > 0) pages.push(page.finish());
     }
@@ -149,13 +159,16 @@ export class JournalledKeys {
   startSnapshot(ofAll: boolean): void {
     this.#walk = this.#keys.newWalk();
     this.#isWalkOfAll = ofAll;
+    this.#reservedLeft = undefined;
   }
 
   /** The walk's next pages, about `bytesMax` together; undefined at its end. */
   nextSnapshotPages(bytesMax: number): readonly Uint8Array[] | undefined {
     const walk = this.#walk;
-    if (walk === undefined || walk.isDone) return undefined;
+    if (walk === undefined) return undefined;
     const page = new StatePageWriter({ bytes: bytesMax });
+    if (this.#writeReserved(page)) return [page.finish()];
+    if (walk.isDone) return undefined;
     const index = walk.index;
     if (!this.#isWalkOfAll && this.#heavy[index] === undefined) {
       walk.index += 1;
@@ -165,6 +178,26 @@ export class JournalledKeys {
     }
     this.#keys.writePage(walk, page);
     return page.count > 0 ? [page.finish()] : [];
+  }
+
+  #writeKey(index: number, high: number, low: number, page: StatePageWriter): boolean {
+    const reserved = this.#options.reservations?.reservedOf(index, high, low);
+    return this.#keys.writeKey(index, high, low, page, reserved);
+  }
+
+  /** A page of one policy's keys of which anything is reserved. @returns whether there are any left */
+  #writeReserved(page: StatePageWriter): boolean {
+    const left = (this.#reservedLeft ??= [
+      ...(this.#options.reservations?.reservedKeys(this.#keys.shard) ?? []),
+    ]);
+    const index = left.at(-1)?.policyIndex;
+    if (index === undefined) return false;
+    this.#keys.beginPage(index, page, true);
+    for (let key = left.at(-1); key?.policyIndex === index; key = left.at(-1)) {
+      if (!this.#writeKey(index, key.high, key.low, page)) break;
+      left.pop();
+    }
+    return true;
   }
 
   #heavyOf(policy: Policy): HeavyKeys | undefined {

@@ -9,6 +9,9 @@
  * `need` is what checks are waiting for, so it is lent while there is any; what goes beyond is a guess about
  * the future and bounded by guided self-scheduling: 1/(2n) of what is left, so that little is stranded in
  * one process while another refuses. Below 50 units of limit per member nothing is lent on a guess.
+ *
+ * Beyond `lentMax` in all (durability.ts) only what the first waiting check lacks is lent: each unit of that has
+ * to be reserved in the journal first.
  */
 import { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
@@ -48,7 +51,7 @@ export class Lender {
   /**
    * Lends what a message asks for, as far as it fits, and notes the amount in the row.
    *
-   * @param lentMax of the key, to all holders together
+   * @param lentMax of the key, to all holders together, without a reservation
    */
   lend(row: LoanRow, asked: BorrowRow, limiter: KeyedLimiter, lentMax: number, nowUs: Micros): void {
     this.#evaluate(row.loan, limiter, 0, nowUs);
@@ -57,8 +60,7 @@ export class Lender {
     const isExact = isLentExactly(name, limit, capacity, this.members);
     const share = isExact ? 0 : Math.floor(free / (2 * this.members));
     const amount = Math.max(Math.min(asked.need, free), Math.min(asked.want, share));
-    // A single check that costs more than may ever be lent is lent alone.
-    const roof = Math.max(lentMax - row.loan.lent, row.loan.lent === 0 ? asked.least : 0);
+    const roof = Math.max(lentMax - row.loan.lent, asked.least);
     row.lastAmount = asked.least <= Math.min(free, roof) ? Math.min(amount, roof) : 0;
     row.grant(row.lastAmount);
   }

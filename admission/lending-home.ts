@@ -6,8 +6,9 @@ import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { JournalHold } from "./journalled-keys.ts";
-import type { LoanHome } from "./loan-book.ts";
+import type { LoanHome } from "./loan-home.ts";
 import type { LoanKey } from "./loan.ts";
+import type { Reservations } from "./reservations.ts";
 import type { ShardTable } from "./shard-table.ts";
 
 export class LendingHome implements LoanHome {
@@ -25,30 +26,61 @@ export class LendingHome implements LoanHome {
     return this.#table.decided(shard, nowUs)?.limiter(policyIndex);
   }
 
-  charge({ shard, policyIndex, high, low, quota }: LoanKey, units: number, nowUs: Micros): void {
+  reserving(reservations: Reservations): void {
+    this.#table.reservations = reservations;
+  }
+
+  charge(key: LoanKey, units: number, nowUs: Micros): void {
     // Also while the shard is frozen: it may come back.
-    const limiter = this.#table.here(shard, nowUs)?.limiter(policyIndex);
+    const limiter = this.#table.here(key.shard, nowUs)?.limiter(key.policyIndex);
     if (limiter === undefined) return;
-    limiter.quota = quota;
-    limiter.charge(high, low, units, nowUs);
-    this.#tell(shard, policyIndex, limiter, { units, used: Infinity, nowUs });
+    limiter.quota = key.quota;
+    limiter.charge(key.high, key.low, units, nowUs);
+    // What was charged may be a bucket that the key shares.
+    this.#tell(key, limiter, { units, used: Infinity, nowUs });
   }
 
   /** More is about to be promised of a key: whatever the journal still lacks of it comes first. */
-  granting({ shard, policyIndex, high, low, quota }: LoanKey, nowUs: Micros): void {
-    const limiter = this.limiterOf(shard, policyIndex, nowUs);
+  granting(key: LoanKey, reserved: number, raised: number, nowUs: Micros): void {
+    const limiter = this.#lookAt(key, nowUs);
     if (limiter === undefined) return;
-    limiter.quota = quota;
-    limiter.evaluate(high, low, 0, nowUs, this.#verdict);
-    const used = limiter.algorithm.capacity - this.#verdict.remaining - limiter.usedByUnseen();
-    this.#tell(shard, policyIndex, limiter, { units: 0, used, nowUs });
+    const used = this.#charged(limiter);
+    if (limiter.isAbout(key.high, key.low)) {
+      this.#tell(key, key, { units: raised, used: used + reserved, nowUs });
+      return;
+    }
+    // It is charged to a bucket that others share; what is reserved is its own.
+    this.#tell(key, limiter, { units: 0, used, nowUs });
+    if (reserved > 0) this.#tell(key, key, { units: raised, used: reserved, nowUs });
   }
 
-  /** @param limiter that has just looked at the key: what it charged may be a bucket shared with others */
+  lowered(key: LoanKey, reserved: number, nowUs: Micros): void {
+    const { shard, policyIndex, high, low } = key;
+    const limiter = this.#lookAt(key, nowUs);
+    const used = limiter?.isAbout(high, low) === true ? this.#charged(limiter) : 0;
+    this.#table
+      .journal(shard)
+      ?.heavyKeys(policyIndex)
+      ?.lowered(high, low, used + reserved, nowUs);
+  }
+
+  #lookAt({ shard, policyIndex, high, low, quota }: LoanKey, nowUs: Micros): KeyedLimiter | undefined {
+    const limiter = this.#table.here(shard, nowUs)?.limiter(policyIndex);
+    if (limiter === undefined) return undefined;
+    limiter.quota = quota;
+    limiter.evaluate(high, low, 0, nowUs, this.#verdict);
+    return limiter;
+  }
+
+  /** Units charged beyond what a key never seen has used, of the last look; Infinity when that may be too little. */
+  #charged(limiter: KeyedLimiter): number {
+    const { remaining } = this.#verdict;
+    return remaining > 0 ? limiter.algorithm.capacity - remaining - limiter.usedByUnseen() : Infinity;
+  }
+
   #tell(
-    shard: number,
-    policyIndex: number,
-    { high, low }: KeyedLimiter,
+    { shard, policyIndex }: LoanKey,
+    { high, low }: { readonly high: number; readonly low: number },
     { units, used, nowUs }: { units: number; used: number; nowUs: Micros },
   ): void {
     const heavyKeys = this.#table.journal(shard)?.heavyKeys(policyIndex);

@@ -5,9 +5,11 @@
  *      loan-book.ts  ── lent ──▶ counts as charged at home ◀── pending ── pending-charges.ts
  *      balances.ts   ── borrowed ──▶ spent here without asking
  */
+import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import type { Micros } from "../core/units.ts";
 import { Balances } from "./balances.ts";
-import { LoanBook, type LoanHome } from "./loan-book.ts";
+import { LoanBook } from "./loan-book.ts";
+import type { LoanHome } from "./loan-home.ts";
 import type { Holder } from "./loan-messages.ts";
 import { PendingCharges } from "./pending-charges.ts";
 import type { PolicySet } from "./policy-set.ts";
@@ -33,6 +35,12 @@ export class Lending {
   /** Units of a key that count as charged though they are not. */
   heldOf(policyIndex: number, high: number, low: number): number {
     return this.book.lentOf(policyIndex, high, low) + this.pending.pendingOf(policyIndex, high, low);
+  }
+
+  /** Of units held of a key: those that its journal need not know. @param limiter that has just looked at it */
+  unreservedOf(held: number, limiter: KeyedLimiter, policyIndex: number, high: number, low: number): number {
+    // Where it shares a bucket, what is reserved of it is none of the bucket's.
+    return limiter.isAbout(high, low) ? held - this.book.reservedOf(policyIndex, high, low) : held;
   }
 
   /** Live members of the region. */

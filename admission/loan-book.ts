@@ -16,15 +16,20 @@
  * counters — is charged: forfeited, never minted again. A holder spends nothing 1.5 s after the sending of
  * the last message we answered, and only for as long as we could promise to remain the home (`validUs`).
  *
+ * What a crash of this home costs anyway covers `lentMax` of a key (durability.ts). What a single check lacks
+ * beyond that is lent too, and reserved: the journal holds it before the grant goes out, and a successor charges
+ * it. It ends with the loan, spent or returned, and the journal is told without haste.
+ *
  * Cost on the hot path: `lentOf` of an empty book is one comparison.
  */
-import { micros, type Micros } from "../core/units.ts";
+import type { Micros } from "../core/units.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { crashBudget } from "./durability.ts";
 import { DueList } from "./due-list.ts";
 import { KeyMap } from "./key-map.ts";
 import { Lender, unlent } from "./lender.ts";
 import { LentTally } from "./lent-tally.ts";
+import type { LoanHome, LoanMoment } from "./loan-home.ts";
 import { Loan, LoanRow, type LoanKey } from "./loan.ts";
 import {
   isSameSession,
@@ -34,18 +39,17 @@ import {
   type GrantRow,
   type Holder,
   type RecallFrame,
-  type RecallRow,
 } from "./loan-messages.ts";
 import { readLoanRows, writeLoanRows, type LoanRowRecord } from "./loan-rows.ts";
 import type { PendingCharges } from "./pending-charges.ts";
 import { isLowered, policyIndices, policyMoves } from "./policy-moves.ts";
-import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { Recalls } from "./recalls.ts";
+import type { Reservations } from "./reservations.ts";
 import { RowShares } from "./row-shares.ts";
 
 /** Rows held, of all tenants together (row-shares.ts); beyond that nothing more is lent. Some 600 bytes each. */
 const ROWS_MAX = 100_000;
-const RECALL_EVERY_US = micros(20_000);
 /** A holder that has anything reports every 0.5 s: one not heard for this long is asked what it has left … */
 const UNHEARD_RECALL_US = 2_500_000;
 const UNHEARD_AGAIN_US = 500_000;
@@ -55,26 +59,6 @@ const UNHEARD_FORFEIT_US = 5_000_000;
 const IDLE_FORGET_US = 10_000_000;
 /** Dead holders: late messages of this many are still known for what they are. */
 const DEAD_REMEMBERED = 1_024;
-
-/** The keys that the book lends of. */
-export interface LoanHome {
-  /** The limiter of an open shard; undefined when the shard is not open here. */
-  limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined;
-  /** Charges what was spent elsewhere, whatever the limit says. */
-  charge(key: LoanKey, units: number, nowUs: Micros): void;
-  /** Told before an answer that leaves units with a holder. */
-  granting?(key: LoanKey, nowUs: Micros): void;
-}
-
-export interface LoanMoment {
-  /** Wall clock: what the limiters decide by. */
-  readonly nowUs: Micros;
-  readonly monotonicUs: Micros;
-  /** Of the shard asked. */
-  readonly epoch: number;
-  /** For how long nobody else can become the home: what is left of this process's own lease. */
-  readonly leaseLeftUs: number;
-}
 
 export interface LoanBookOptions {
   readonly home: LoanHome;
@@ -88,7 +72,7 @@ export interface LoanBookOptions {
   readonly rowsMax?: number;
 }
 
-export class LoanBook {
+export class LoanBook implements Reservations {
   readonly tally = new LentTally();
 
   readonly #home: LoanHome;
@@ -96,20 +80,25 @@ export class LoanBook {
   readonly #shares: RowShares;
   #policies: PolicySet;
   #indices: ReadonlyMap<string, number>;
+  /** Units of a key that may be lent without a reservation, by policy index. */
+  #lentMax: readonly number[];
+  #hasReserved = false;
   readonly #loans = new KeyMap<Loan>();
   readonly #byHolder = new Map<string, Set<LoanRow>>();
   readonly #dead = new Set<string>();
   readonly #due = new DueList<LoanRow>();
-  readonly #recalls = new Set<Loan>();
+  readonly #recalls = new Recalls();
   #births: number;
 
   constructor(options: LoanBookOptions) {
     this.#home = options.home;
     this.#policies = options.policies;
     this.#indices = policyIndices(options.policies);
+    this.#lentMax = lentMaxOf(options.policies);
     this.#lender = new Lender(options.pending);
     this.#shares = new RowShares(options.rowsMax ?? ROWS_MAX);
     this.#births = options.birthsFrom;
+    this.#home.reserving?.(this);
   }
 
   /** Live members of the region: among so many the rights of a key are shared. */
@@ -123,10 +112,25 @@ export class LoanBook {
     return this.#loans.find(policyIndex, high, low)?.lent ?? 0;
   }
 
+  get hasReserved(): boolean {
+    return this.#hasReserved;
+  }
+
+  reservedOf(policyIndex: number, high: number, low: number): number {
+    if (!this.#hasReserved) return 0;
+    const loan = this.#loans.find(policyIndex, high, low);
+    return loan === undefined ? 0 : this.#reservedBy(loan);
+  }
+
+  reservedKeys(shard: number): LoanKey[] {
+    if (!this.#hasReserved) return [];
+    return [...this.#loans.values()].filter((loan) => loan.shard === shard && this.#reservedBy(loan) > 0);
+  }
+
   /** Says that a check was refused here although units of its key are lent. */
   wantRecall(policyIndex: number, high: number, low: number): void {
     const loan = this.#loans.find(policyIndex, high, low);
-    if (loan !== undefined) this.#wantRecall(loan);
+    if (loan !== undefined) this.#recalls.want(loan);
   }
 
   /** Answers every row of a message. No rows in the answer: nothing to send. */
@@ -165,7 +169,7 @@ export class LoanBook {
       }
       const isMissed = row.lent > 0 && unheardUs >= UNHEARD_RECALL_US;
       if (isMissed) {
-        this.#wantRecall(row.loan);
+        this.#recalls.want(row.loan);
         this.#due.schedule(row, Math.min(monotonicUs + UNHEARD_AGAIN_US, row.heardUs + UNHEARD_FORFEIT_US));
       } else {
         this.#schedule(row);
@@ -175,25 +179,9 @@ export class LoanBook {
 
   /** The recalls that are due, one message for each holder and shard; call it after every step. */
   takeRecalls(monotonicUs: Micros): RecallFrame[] {
-    if (this.#recalls.size === 0) return [];
-    const frames = new Map<string, { shard: number; holder: Holder; rows: RecallRow[] }>();
-    for (const loan of this.#recalls) {
-      if (monotonicUs - loan.recalledUs < RECALL_EVERY_US) continue;
-      this.#recalls.delete(loan);
-      loan.isRecallWanted = false;
-      loan.recalledUs = monotonicUs;
-      const { shard, high, low } = loan;
-      const policy = this.#policies.policies[loan.policyIndex]?.name ?? "";
-      for (const [name, { lent, holder }] of loan.rows) {
-        if (lent === 0) continue;
-        const place = `${shard} ${name}`;
-        let frame = frames.get(place);
-        if (frame === undefined) frames.set(place, (frame = { shard, holder, rows: [] }));
-        frame.rows.push({ policy, high, low });
-        this.tally.recalls += 1;
-      }
-    }
-    return [...frames.values()];
+    const frames = this.#recalls.take(monotonicUs, (index) => this.#policies.policies[index]?.name ?? "");
+    for (const { rows } of frames) this.tally.recalls += rows.length;
+    return frames;
   }
 
   /** Puts other policies in force: rows follow their policy's name; what exceeds a lowered limit is recalled. */
@@ -203,25 +191,26 @@ export class LoanBook {
     for (const loan of this.#loans.remap((index) => moves[index] ?? -1)) {
       for (const row of loan.rows.values()) this.#unlist(row);
       loan.letGo(loan.lent);
-      this.#recalls.delete(loan);
+      this.#recalls.forget(loan);
     }
     for (const loan of this.#loans.values()) {
       const index = moves[loan.policyIndex] as number;
-      if (isLowered(before.policies[loan.policyIndex], policies.policies[index])) this.#wantRecall(loan);
+      if (isLowered(before.policies[loan.policyIndex], policies.policies[index])) this.#recalls.want(loan);
       loan.policyIndex = index;
     }
     this.#policies = policies;
     this.#indices = policyIndices(policies);
+    this.#lentMax = lentMaxOf(policies);
+    for (const loan of this.#loans.values()) this.#reservedBy(loan);
   }
 
   /** The rows of a shard, for its next owner (`importShard`). */
   exportShard(shard: number): Uint8Array {
     const records: LoanRowRecord[] = [];
-    for (const loan of this.#loans.values()) {
-      const policy = this.#policies.policies[loan.policyIndex]?.name;
-      if (loan.shard !== shard || policy === undefined) continue;
-      const { high, low, quota } = loan;
-      for (const row of loan.rows.values()) records.push({ policy, high, low, quota, row });
+    for (const row of this.#rowsOf(shard)) {
+      const { policyIndex, high, low, quota } = row.loan;
+      const policy = this.#policies.policies[policyIndex]?.name;
+      if (policy !== undefined) records.push({ policy, high, low, quota, row });
     }
     return writeLoanRows(records);
   }
@@ -250,16 +239,20 @@ export class LoanBook {
       row.owed = from.owed;
       row.lastId = from.lastId;
       row.lastAmount = from.lastAmount;
+      this.#reservedBy(row.loan);
       this.#schedule(row);
       if (this.#dead.has(holderName(from.holder))) this.#drop(row, nowUs);
     }
   }
 
+  /** Charges everything lent of a shard that is left in order: its next owner charges nothing for a crash. */
+  forfeitShard(shard: number, nowUs: Micros): void {
+    for (const row of this.#rowsOf(shard)) this.#drop(row, nowUs);
+  }
+
   /** Forgets the rows of a shard that is not open here any more. */
   dropShard(shard: number): void {
-    for (const loan of this.#loans.values()) {
-      if (loan.shard === shard) for (const row of loan.rows.values()) this.#forget(row);
-    }
+    for (const row of this.#rowsOf(shard)) this.#forget(row);
   }
 
   #answer(
@@ -288,10 +281,14 @@ export class LoanBook {
       return undefined;
     }
     row.heardUs = moment.monotonicUs;
+    const before = this.#reservedBy(row.loan);
     if (asked.id > row.lastId) this.#take(row, asked, limiter, moment);
-    if (row.lastAmount > 0) this.#home.granting?.(row.loan, moment.nowUs);
+    const reserved = this.#reservedBy(row.loan);
+    if (row.lastAmount > 0)
+      this.#home.granting?.(row.loan, reserved, Math.max(0, reserved - before), moment.nowUs);
+    if (reserved < before) this.#home.lowered?.(row.loan, reserved, moment.nowUs);
     const grant = this.#lender.answer(row, asked, limiter, moment.nowUs);
-    if (grant.deniedCost > 0 && row.loan.lent > row.lent) this.#wantRecall(row.loan);
+    if (grant.deniedCost > 0 && row.loan.lent > row.lent) this.#recalls.want(row.loan);
     return grant;
   }
 
@@ -311,8 +308,7 @@ export class LoanBook {
     }
     this.#charge(loan, row.joinOwed(asked), moment.nowUs);
     row.lastId = asked.id;
-    const policy = this.#policies.policies[loan.policyIndex] as Policy;
-    this.#lender.lend(row, asked, limiter, crashBudget(policy).lentMax, moment.nowUs);
+    this.#lender.lend(row, asked, limiter, this.#lentMax[loan.policyIndex] as number, moment.nowUs);
     this.tally.granted += row.lastAmount;
     if (row.lent > 0) this.#schedule(row);
   }
@@ -328,8 +324,21 @@ export class LoanBook {
   }
 
   #drop(row: LoanRow, nowUs: Micros): void {
+    const before = this.#reservedBy(row.loan);
     this.#forfeit(row, nowUs);
+    const reserved = this.#reservedBy(row.loan);
+    if (reserved < before) this.#home.lowered?.(row.loan, reserved, nowUs);
     this.#forget(row);
+  }
+
+  #reservedBy(loan: Loan): number {
+    const reserved = loan.reserved(this.#lentMax[loan.policyIndex] as number);
+    if (reserved > 0) this.#hasReserved = true;
+    return reserved;
+  }
+
+  *#rowsOf(shard: number): Generator<LoanRow> {
+    for (const loan of this.#loans.values()) if (loan.shard === shard) yield* loan.rows.values();
   }
 
   #newSession({ epoch }: LoanMoment): { epoch: number; birth: number } {
@@ -361,7 +370,7 @@ export class LoanBook {
     loan.rows.delete(holderName(row.holder));
     loan.letGo(row.lent);
     if (loan.rows.size > 0) return;
-    this.#recalls.delete(loan);
+    this.#recalls.forget(loan);
     this.#loans.delete(loan.policyIndex, loan.high, loan.low);
   }
 
@@ -376,15 +385,13 @@ export class LoanBook {
     this.tally.rows -= 1;
   }
 
-  #wantRecall(loan: Loan): void {
-    if (loan.isRecallWanted || loan.lent === 0) return;
-    loan.isRecallWanted = true;
-    this.#recalls.add(loan);
-  }
-
   #schedule(row: LoanRow): void {
     this.#due.schedule(row, row.heardUs + (row.lent > 0 ? UNHEARD_RECALL_US : IDLE_FORGET_US));
   }
+}
+
+function lentMaxOf({ policies }: PolicySet): number[] {
+  return policies.map((policy) => crashBudget(policy).lentMax);
 }
 
 function holderName({ member, incarnation }: Holder): string {

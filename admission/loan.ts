@@ -59,6 +59,11 @@ export class Loan implements LoanKey {
     this.#tally.gone += units;
     this.addLent(-units);
   }
+
+  /** Units beyond what the journal need not be told of (CrashBudget): a successor charges them. */
+  reserved(lentMax: number): number {
+    return Math.max(0, this.lent - lentMax);
+  }
 }
 
 export class LoanRow implements Due {

@@ -26,6 +26,7 @@ import { horizonUs } from "./durability.ts";
 import { ForgottenKeys } from "./forgotten-keys.ts";
 import type { Policy } from "./policy.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { ReservedKeys } from "./reserved-keys.ts";
 
 /** Looked at per sweep call and limiter: some ten microseconds' worth. */
 const SWEEP_SLOTS = 512;
@@ -77,6 +78,8 @@ export class ShardKeys {
   #holdings: (Holding | undefined)[] = [];
   #limiters: (KeyedLimiter | undefined)[] = [];
   #sweepNext = 0;
+  /** Out of a journal, until `recover` charges it. */
+  readonly #reserved = new ReservedKeys();
   #retiredEvictions = 0;
   #retiredOverflows = 0;
 
@@ -182,15 +185,15 @@ export class ShardKeys {
   }
 
   /** Adds one key to a page begun by `beginPage` as it stands now. @returns false when the page is full */
-  writeKey(index: number, high: number, low: number, page: StatePageWriter): boolean {
+  writeKey(index: number, high: number, low: number, page: StatePageWriter, reserved = 0): boolean {
     const { limiter, forgotten } = this.#holdings[index] ?? this.#open(index);
-    return limiter.writeKey(high, low, page, forgotten.has(high, low));
+    return limiter.writeKey(high, low, page, forgotten.has(high, low), reserved);
   }
 
   /** Begins a page of one policy's keys, to be filled by `writeKey`. */
-  beginPage(index: number, page: StatePageWriter): void {
+  beginPage(index: number, page: StatePageWriter, isReserving = false): void {
     const { limiter, params } = this.#holdings[index] ?? this.#open(index);
-    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params);
+    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params, isReserving);
   }
 
   /** A walk that has not begun; `writePage` takes it on. */
@@ -293,13 +296,15 @@ export class ShardKeys {
     const { limiter } = this.#holdingFor(index, page.params, nowUs);
     if (!isSameParams(page.params, this.#policies.policies[index] as Policy))
       this.#revision = REVISION_FOREIGN;
+    this.#reserved.note(index, page);
     return limiter.adoptPage(page, nowUs);
   }
 
   /**
    * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
-   * first seen later starts as one that was (KeyedLimiter.setArrears). After all pages, before the first check;
-   * to exhaust every key because what is here cannot be trusted, `clear` first.
+   * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, once.
+   * After all pages, before the first check; to exhaust every key because what is here cannot be trusted, `clear`
+   * first.
    *
    * @param unitsOf what one key may have spent; nothing matters where `onCrash` lets every key start afresh
    */
@@ -312,7 +317,9 @@ export class ShardKeys {
       const { limiter } = this.#holdings[index] ?? this.#open(index);
       limiter.chargeAll({ units, atUs });
       limiter.setArrears({ units, atUs });
+      this.#reserved.charge(index, limiter, atUs);
     }
+    this.#reserved.clear();
   }
 
   /** Forgets everything and gives all memory back. */
@@ -320,6 +327,7 @@ export class ShardKeys {
     for (const holding of this.#holdings) if (holding !== undefined) this.#retire(holding);
     this.#holdings = [];
     this.#limiters = [];
+    this.#reserved.clear();
     this.#revision = this.#policies.revision;
     this.#sweepNext = 0;
   }

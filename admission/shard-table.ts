@@ -9,12 +9,15 @@ import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import type { Micros } from "../core/units.ts";
 import { JournalledKeys, type JournalHold } from "./journalled-keys.ts";
 import type { PolicySet } from "./policy-set.ts";
+import type { Reservations } from "./reservations.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
 export class ShardTable {
   readonly shards: number;
   /** Who holds how many of the keys of all shards that are here, on their way in or out as well. */
   readonly census = new KeyCensus();
+  /** What is reserved of keys here; undefined where nothing is ever lent. */
+  reservations: Reservations | undefined;
   readonly #budget: MemoryBudget;
   #policies: PolicySet;
   /** By shard; undefined where the home is another process. */
@@ -48,7 +51,8 @@ export class ShardTable {
     this.#keys[shard] = keys;
     if (!isJournalled) return;
     const stagger = shard / this.shards;
-    this.#journals[shard] = new JournalledKeys(keys, this.#policies, { stagger, budget: this.#budget });
+    const options = { stagger, budget: this.#budget, reservations: this.reservations };
+    this.#journals[shard] = new JournalledKeys(keys, this.#policies, options);
   }
 
   /** Decides nothing of a shard any more, while its keys are on their way to another process. */
@@ -120,7 +124,8 @@ export class ShardTable {
   ): JournalHold | undefined {
     this.decided(shard, nowUs)?.forget(policyIndex, high, low, nowUs);
     const heavyKeys = this.#journals[shard]?.heavyKeys(policyIndex);
-    return heavyKeys && { heavyKeys, position: heavyKeys.forgotten(high, low, nowUs) };
+    const reserved = this.reservations?.reservedOf(policyIndex, high, low) ?? 0;
+    return heavyKeys && { heavyKeys, position: heavyKeys.forgotten(high, low, reserved, nowUs) };
   }
 
   /** Puts other policies in force. Each shard takes its keys over when it is next touched. */

@@ -1,7 +1,8 @@
 /**
  * Checks that wait for rights of keys whose homes are in other processes: all of them, or none.
  *
- *      wait     reserve at every remote key, note the cost at every local one; nothing is charged
+ *      wait     reserve at every remote key, note the cost at every local one; nothing is charged;
+ *               unless a home that must be asked has let others wait in vain (silent-homes.ts)
  *      step     every reservation held, or one refused, or 250 ms are over
  *                 └─▶ take back every reservation and note, then decide once more
  *
@@ -11,13 +12,15 @@
  *
  * Nobody waits for ever: a check that holds units of one key while it waits for another ends at its deadline
  * at the latest, and waiters are bounded, per key and in all. A reservation is taken back before the decision,
- * so that none can be lost to a decision that fails.
+ * so that none can be lost to a decision that fails. Those that are not made to wait count among the waiters
+ * for as long as they would have waited: no more are decided without rights than before.
  */
 import type { Micros } from "../core/units.ts";
 import type { Balance, Reservation } from "./balance.ts";
 import type { Balances } from "./balances.ts";
 import type { LoanKey } from "./loan.ts";
 import type { PendingCharges } from "./pending-charges.ts";
+import { RecentCount } from "./recent-count.ts";
 
 const DEADLINE_US = 250_000;
 const WAITING_MAX = 16_384;
@@ -26,6 +29,9 @@ const WAITING_PER_KEY_MAX = 1_024;
 
 /** `answered`: every home concerned has spoken, or ceased to be elsewhere. `deadline`: one has not. */
 export type WaitEnd = "answered" | "deadline";
+
+/** `crowded`: too many wait. `silent`: for a home that has kept silent; to be decided as at the deadline. */
+export type Waited = "waiting" | "crowded" | "silent";
 
 export interface WaitingCheck<Ticket> {
   /** Whatever is needed to decide the check and to answer it. */
@@ -63,6 +69,7 @@ export class WaitingChecks<Ticket> {
   readonly #waitingPerKeyMax: number;
   /** In order of arrival, which is the order of their deadlines. */
   readonly #waiting = new Set<object>();
+  readonly #blind: RecentCount;
 
   constructor(options: WaitingChecksOptions<Ticket>) {
     this.#balances = options.balances;
@@ -71,6 +78,7 @@ export class WaitingChecks<Ticket> {
     this.#deadlineUs = options.deadlineUs ?? DEADLINE_US;
     this.#waitingMax = options.waitingMax ?? WAITING_MAX;
     this.#waitingPerKeyMax = options.waitingPerKeyMax ?? WAITING_PER_KEY_MAX;
+    this.#blind = new RecentCount(this.#deadlineUs);
   }
 
   /** Checks waiting now. */
@@ -85,15 +93,25 @@ export class WaitingChecks<Ticket> {
     return count;
   }
 
-  /** Lets a check wait; false when too many do, and nothing has changed. */
-  wait(check: WaitingCheck<Ticket>, monotonicUs: Micros): boolean {
-    if (this.#waiting.size >= this.#waitingMax) return false;
+  /** Lets a check wait, or says why not; then nothing is set aside for it. */
+  wait(check: WaitingCheck<Ticket>, monotonicUs: Micros): Waited {
+    if (this.#waiting.size + this.#blind.at(monotonicUs) >= this.#waitingMax) return "crowded";
     const balances: Balance[] = [];
     for (const key of check.remotes) {
       const balance = this.#balances.open(key, monotonicUs);
-      if (balance === undefined || balance.reservations.size >= this.#waitingPerKeyMax) return false;
+      if (balance === undefined) return "crowded";
+      const ahead = balance.reservations.size + (balance.blind?.at(monotonicUs) ?? 0);
+      if (ahead >= this.#waitingPerKeyMax) return "crowded";
       balances.push(balance);
     }
+    // Whoever has the units here need not be asked.
+    const asked = balances.filter((balance) => !balance.covers(check.cost, monotonicUs));
+    const { homes } = this.#balances;
+    if (!asked.every(({ shard }) => homes.mayWait(shard, monotonicUs))) {
+      this.#letGo(asked, monotonicUs);
+      return "silent";
+    }
+    for (const { shard } of asked) homes.waiting(shard, monotonicUs);
     const reservations: Reservation[] = [];
     const waiting = { check, reservations, deadlineUs: monotonicUs + this.#deadlineUs };
     for (const balance of balances)
@@ -101,7 +119,7 @@ export class WaitingChecks<Ticket> {
     for (const { policyIndex, high, low } of check.locals)
       this.#pending.add(policyIndex, high, low, check.cost);
     this.#waiting.add(waiting);
-    return true;
+    return "waiting";
   }
 
   /**
@@ -147,7 +165,16 @@ export class WaitingChecks<Ticket> {
     }
   }
 
+  #letGo(asked: readonly Balance[], monotonicUs: Micros): void {
+    this.#blind.add(monotonicUs);
+    for (const balance of asked) {
+      balance.blind ??= new RecentCount(this.#deadlineUs);
+      balance.blind.add(monotonicUs);
+    }
+  }
+
   #end(waiting: Waiting<Ticket>, end: WaitEnd, monotonicUs: Micros, failures: unknown[]): void {
+    if (end === "deadline") this.#blame(waiting, monotonicUs);
     this.#release(waiting);
     try {
       this.#balances.resume(() => this.#decide(waiting.check.ticket, end));
@@ -155,6 +182,14 @@ export class WaitingChecks<Ticket> {
       failures.push(error);
     }
     for (const { balance } of waiting.reservations) this.#balances.settle(balance, monotonicUs);
+  }
+
+  /** Says of the homes whose rights never came that a check has waited for them. */
+  #blame({ reservations, deadlineUs }: Waiting<Ticket>, monotonicUs: Micros): void {
+    for (const { state, balance } of reservations) {
+      if (state !== "queued") continue;
+      this.#balances.homes.missed(balance.shard, deadlineUs - this.#deadlineUs, monotonicUs);
+    }
   }
 
   #release(waiting: Waiting<Ticket>): void {

@@ -25,6 +25,13 @@ export interface Arrears {
   readonly atUs: Micros;
 }
 
+/** A key that is not in the table, and units of it that are spoken for nevertheless. */
+interface UnseenKey {
+  readonly high: number;
+  readonly low: number;
+  readonly reserved: number;
+}
+
 export class ArrearsSlot {
   #words: Uint32Array | undefined;
   #chargedUs = 0;
@@ -66,19 +73,13 @@ export class ArrearsSlot {
   }
 
   /** Adds a key to a page as one never seen. @returns false when the page is full */
-  writeUnseen(
-    algorithm: Algorithm,
-    high: number,
-    low: number,
-    page: StatePageWriter,
-    nowUs: Micros,
-  ): boolean {
+  writeUnseen(algorithm: Algorithm, key: UnseenKey, page: StatePageWriter, nowUs: Micros): boolean {
     const words = new Uint32Array(2 + algorithm.stateWords);
-    const place = placeOf(high, low);
+    const place = placeOf(key.high, key.low);
     words[0] = highOf(place);
     words[1] = lowOf(place) << 16;
     this.start(algorithm, words, 0, nowUs);
-    const isAdded = page.add(algorithm, words, 0, nowUs);
+    const isAdded = page.add(algorithm, words, 0, nowUs, key.reserved);
     algorithm.release(words, 0);
     return isAdded;
   }

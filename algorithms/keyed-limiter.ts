@@ -188,8 +188,8 @@ export class KeyedLimiter implements Reaper {
    *
    * @param params the numbers that this limiter's algorithm was made from
    */
-  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams): void {
-    page.begin(policy, params, this.#algorithm);
+  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams, isReserving = false): void {
+    page.begin(policy, params, this.#algorithm, isReserving);
     const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
     if (owed !== undefined) page.add(this.#algorithm, owed, 0, this.#nowUs);
   }
@@ -217,14 +217,15 @@ export class KeyedLimiter implements Reaper {
 
   /**
    * Adds one key to a page that was begun here, as it stands. One that is not in the table is left out, or
-   * written as never seen: `isForgotten`.
+   * written as never seen: where it `isForgotten`, or the page says what is `reserved`.
    *
    * @returns false when the page is full: finish it, begin another and write the key again
    */
-  writeKey(high: number, low: number, page: StatePageWriter, isForgotten = false): boolean {
+  writeKey(high: number, low: number, page: StatePageWriter, isForgotten = false, reserved = 0): boolean {
     const at = this.#table.find(high, low);
-    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs);
-    return !isForgotten || this.#arrears.writeUnseen(this.#algorithm, high, low, page, this.#nowUs);
+    if (at >= 0) return page.add(this.#algorithm, this.#table.words, at, this.#nowUs, reserved);
+    if (!isForgotten && !page.isReserving) return true;
+    return this.#arrears.writeUnseen(this.#algorithm, { high, low, reserved }, page, this.#nowUs);
   }
 
   /**

@@ -7,11 +7,12 @@
  *      │ version 1 │ flags 1 │ state words 2 │ count 4 │ now µs 8 │ name bytes 2 │ params bytes 2 │
  *      │ policy name │ params as JSON │ entry │ entry │ …                              little-endian
  *
- *      entry    │ hash high 4 │ hash low 16 · state 16 │ state word 4 │ … │      + logs only:
- *               │ events 4 │ time µs 8 · cost 4 │ …                             oldest first
+ *      entry    │ hash high 4 │ hash low 16 · state 16 │ reserved 4 │ state word 4 │ … │      + logs only:
+ *               │ events 4 │ time µs 8 · cost 4 │ …                                        oldest first
  *
  * Flag 1 promises that identities ascend strictly. An entry with hash high 0 comes first and belongs to no
- * key: it is the state of every key never seen (arrears, keyed-limiter.ts).
+ * key: it is the state of every key never seen (arrears, keyed-limiter.ts). With flag 2 every entry says how
+ * many units of the key are spoken for beside its state; without it that word is absent, and nothing is said.
  *
  * A page ends before the key that would take it beyond its size, but always takes one, so that a walk gets
  * on: a log may fill a page of its own. One that would not fit into a message is thinned out: neighbouring
@@ -23,8 +24,8 @@
 import { ParlError } from "../core/errors.ts";
 import { assert } from "../core/assert.ts";
 import { micros, type Micros } from "../core/units.ts";
-import { ALGORITHMS, type Algorithm, type AlgorithmParams, type EventLog } from "./algorithm.ts";
-import { createAlgorithm } from "./registry.ts";
+import type { Algorithm, AlgorithmParams, EventLog } from "./algorithm.ts";
+import { algorithmOf, bareParams, malformed, paramsOf, textOf } from "./state-page-text.ts";
 
 const STATE_PAGE_VERSION = 1;
 /** Four pages in flight are one megabyte. */
@@ -33,6 +34,7 @@ const STATE_PAGE_BYTES = 2 ** 18;
 const ENTRY_BYTES_MAX = 2 ** 20 - 2 ** 16;
 
 const FLAG_ASCENDING = 1;
+const FLAG_RESERVING = 2;
 const HEADER_BYTES = 20;
 const IDENTITY_BYTES = 8;
 const WORD_BYTES = 4;
@@ -42,7 +44,6 @@ const TEXT_BYTES_MAX = 2 ** 16 - 1;
 const NOW_MAX_US = 2 ** 52;
 
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 export interface StatePageOptions {
   /** Size at which a page is full; 256 KiB when absent. */
@@ -62,6 +63,7 @@ export class StatePageWriter {
   #hasKey = false;
   #nowUs = 0;
   #isAscending = true;
+  #isReserving = false;
   #lastPlace = -1;
   #algorithm: Algorithm | undefined;
 
@@ -82,9 +84,15 @@ export class StatePageWriter {
     return this.#end;
   }
 
+  /** Whether the page says of its keys what is reserved of them. */
+  get isReserving(): boolean {
+    return this.#isReserving;
+  }
+
   /** Starts an empty page. @param algorithm made from exactly these params */
-  begin(policy: string, params: AlgorithmParams, algorithm: Algorithm): void {
+  begin(policy: string, params: AlgorithmParams, algorithm: Algorithm, isReserving = false): void {
     this.clear();
+    this.#isReserving = isReserving;
     const name = utf8.encode(policy);
     const numbers = utf8.encode(JSON.stringify(bareParams(params)));
     assert(name.length <= TEXT_BYTES_MAX, "a policy name fits its length field");
@@ -105,6 +113,7 @@ export class StatePageWriter {
     this.#hasKey = false;
     this.#nowUs = 0;
     this.#isAscending = true;
+    this.#isReserving = false;
     this.#lastPlace = -1;
     this.#algorithm = undefined;
   }
@@ -113,13 +122,16 @@ export class StatePageWriter {
    * Adds the slot at `words[at]` as it stands at `nowUs`, unless the page is full.
    *
    * @param algorithm the one that the page was begun for
+   * @param reserved units spoken for beside the state; only a page that was begun as reserving tells
    * @returns whether it was added
    */
-  add(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): boolean {
+  add(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros, reserved = 0): boolean {
     assert(algorithm === this.#algorithm, "a page is begun for the keys it is filled with");
+    assert(reserved === 0 || this.#isReserving, "what is reserved is told by a page that was begun for it");
     const { log, stateWords } = algorithm;
     const events = log === undefined ? 0 : log.select(words, at, nowUs);
-    const fixedBytes = IDENTITY_BYTES + WORD_BYTES * stateWords + (log === undefined ? 0 : WORD_BYTES);
+    const wordsBeside = (log === undefined ? 0 : 1) + (this.#isReserving ? 1 : 0);
+    const fixedBytes = IDENTITY_BYTES + WORD_BYTES * (stateWords + wordsBeside);
     const eventsMax = Math.max(1, Math.floor((this.#entryBytesMax - fixedBytes) / EVENT_BYTES));
     // So many neighbours become one.
     const merged = Math.max(1, Math.ceil(events / eventsMax));
@@ -131,6 +143,7 @@ export class StatePageWriter {
     const tagAndState = words[at + 1] as number;
     this.#u32(high);
     this.#u32(tagAndState);
+    if (this.#isReserving) this.#u32(Math.min(reserved, 0xffffffff));
     // Where a log keeps its events here is nothing to anybody else.
     for (let i = 0; i < stateWords; i += 1) this.#u32(log === undefined ? (words[at + 2 + i] as number) : 0);
     if (log !== undefined) this.#events(log, events, merged);
@@ -146,7 +159,7 @@ export class StatePageWriter {
   finish(): Uint8Array {
     assert(this.#algorithm !== undefined, "a page is begun before it is finished");
     this.#bytes[0] = STATE_PAGE_VERSION;
-    this.#bytes[1] = this.#isAscending ? FLAG_ASCENDING : 0;
+    this.#bytes[1] = (this.#isAscending ? FLAG_ASCENDING : 0) | (this.#isReserving ? FLAG_RESERVING : 0);
     this.#view.setUint32(4, this.#count, true);
     this.#view.setFloat64(8, this.#nowUs, true);
     return this.#bytes.slice(0, this.#end);
@@ -193,6 +206,8 @@ export class StatePageReader {
   nowUs: Micros = micros(0);
   /** Entries in the page. */
   count = 0;
+  /** Whether its entries say what is reserved of their keys. */
+  isReserving = false;
 
   /** Identity of the entry that `next` went to: 32 bits, and 16. */
   high = 0;
@@ -200,6 +215,8 @@ export class StatePageReader {
 
   #view = NOTHING;
   #isLog = false;
+  /** Bytes of an entry before its state words. */
+  #headBytes = IDENTITY_BYTES;
   #stateWords = 0;
   #firstAt = 0;
   #at = 0;
@@ -219,7 +236,7 @@ export class StatePageReader {
     if (bytes[0] !== STATE_PAGE_VERSION) throw unsupportedVersion(bytes[0] as number);
     if (bytes.length < HEADER_BYTES) throw malformed("ends within its header");
     const flags = bytes[1] as number;
-    if ((flags & ~FLAG_ASCENDING) !== 0) throw malformed(`has unknown flags, ${flags}`);
+    if ((flags & ~(FLAG_ASCENDING | FLAG_RESERVING)) !== 0) throw malformed(`has unknown flags, ${flags}`);
     const nowUs = view.getFloat64(8, true);
     if (!isTime(nowUs, NOW_MAX_US)) throw malformed(`was written at an impossible time, ${nowUs}`);
     const nameEnd = HEADER_BYTES + view.getUint16(16, true);
@@ -235,6 +252,8 @@ export class StatePageReader {
     const count = view.getUint32(4, true);
     this.#isLog = algorithm.log !== undefined;
     this.#stateWords = stateWords;
+    this.isReserving = (flags & FLAG_RESERVING) !== 0;
+    this.#headBytes = IDENTITY_BYTES + (this.isReserving ? WORD_BYTES : 0);
     this.nowUs = micros(nowUs);
     this.#check(view, firstAt, count, (flags & FLAG_ASCENDING) !== 0);
     this.policy = policy;
@@ -263,6 +282,11 @@ export class StatePageReader {
     return true;
   }
 
+  /** Units of the entry's key that are spoken for beside its state; 0 where the page says nothing of it. */
+  get reserved(): number {
+    return this.isReserving ? this.#view.getUint32(this.#at + IDENTITY_BYTES, true) : 0;
+  }
+
   /**
    * Writes the entry's state into a slot, its identity excepted, and its events into the algorithm's log.
    *
@@ -274,7 +298,7 @@ export class StatePageReader {
     words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | view.getUint16(from + 4, true);
     if (algorithm.log === undefined) {
       for (let i = 0; i < this.#stateWords; i += 1) {
-        words[at + 2 + i] = view.getUint32(from + IDENTITY_BYTES + WORD_BYTES * i, true);
+        words[at + 2 + i] = view.getUint32(from + this.#headBytes + WORD_BYTES * i, true);
       }
       return;
     }
@@ -320,7 +344,7 @@ export class StatePageReader {
 
   /** Where the count of an entry's events stands, and the end of one that has none. */
   #eventsAt(at: number): number {
-    return at + IDENTITY_BYTES + WORD_BYTES * this.#stateWords;
+    return at + this.#headBytes + WORD_BYTES * this.#stateWords;
   }
 
   #entryEnd(view: DataView, at: number): number {
@@ -329,52 +353,8 @@ export class StatePageReader {
   }
 }
 
-/** The numbers alone, of a policy that says more. */
-function bareParams({ algorithm, limit, windowUs, burst, subWindows }: AlgorithmParams): AlgorithmParams {
-  return {
-    algorithm,
-    limit,
-    windowUs,
-    ...(burst === undefined ? {} : { burst }),
-    ...(subWindows === undefined ? {} : { subWindows }),
-  };
-}
-
 function isTime(us: number, mostUs: number): boolean {
   return Number.isSafeInteger(us) && us >= 0 && us <= mostUs;
-}
-
-function textOf(bytes: Uint8Array, what: string): string {
-  try {
-    return fromUtf8.decode(bytes);
-  } catch (cause) {
-    throw malformed(`has a ${what} that is not UTF-8`, cause);
-  }
-}
-
-function paramsOf(text: string): AlgorithmParams {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw malformed("has params that are not JSON", cause);
-  }
-  if (typeof value !== "object" || value === null) throw malformed("has params that are not an object");
-  // The numbers are checked where the algorithm is made of them.
-  return bareParams(value as AlgorithmParams);
-}
-
-function algorithmOf(params: AlgorithmParams): Algorithm {
-  if (!ALGORITHMS.includes(params.algorithm)) throw malformed("has params of an algorithm not known here");
-  try {
-    return createAlgorithm(params);
-  } catch (cause) {
-    throw malformed("has params that make no policy", cause);
-  }
-}
-
-function malformed(what: string, cause?: unknown): ParlError {
-  return new ParlError("PARL_MALFORMED", `a state page ${what}`, { field: "page", cause });
 }
 
 function unsupportedVersion(version: number): ParlError {

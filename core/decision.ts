@@ -31,6 +31,16 @@ export class Verdict {
   /** Leaky queue only: how long an allowed request waits for its turn. */
   delayUs = 0;
 
+  /** Nothing has refused, and nothing is known. */
+  clear(): void {
+    this.outcome = "allowed";
+    this.limit = 0;
+    this.remaining = 0;
+    this.retryAfterUs = 0;
+    this.resetAfterUs = 0;
+    this.delayUs = 0;
+  }
+
   copyFrom(other: Verdict): void {
     this.outcome = other.outcome;
     this.limit = other.limit;

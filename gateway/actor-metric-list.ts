@@ -135,13 +135,15 @@ const BORROWING: readonly ActorMetric[] = [
   ),
   split(
     "waits_total",
-    "Checks that waited for rights, by how it ended. silent_*: a process did not answer in 250 ms; crowded: too many waited.",
+    "Checks that waited for rights, by how it ended. silent_*: a process did not answer in 250 ms; spared_*: it had not before, nobody waited; crowded: too many waited.",
     ["end", "waits"],
     {
       allowed: "allowed",
       denied: "denied",
       silent_allowed: "silentAllowed",
       silent_denied: "silentDenied",
+      spared_allowed: "sparedAllowed",
+      spared_denied: "sparedDenied",
       crowded: "crowded",
       settled: "settled",
       moved: "moved",

@@ -87,6 +87,21 @@ describe("a check that waits is counted", () => {
     }
   });
 
+  it("as spared the wait when its home has let another wait in vain", () => {
+    for (const [mode, waited, spared] of [
+      ["allow", "silentAllowed", "sparedAllowed"],
+      ["deny", "silentDenied", "sparedDenied"],
+    ] as const) {
+      const seen = region(PER_KEY, `${PER_ORG}, onFailure: ${mode}`);
+      seen.home.isSilent = true;
+      seen.all.askJson("check", "acme", KEY, { tokens: 2 }, 0);
+      seen.all.pass(DEADLINE_US + TICKS_US);
+      for (let i = 0; i < 3; i += 1) seen.all.askJson("check", "acme", KEY, { tokens: 1 }, 0);
+      expect(ended(seen)).toEqual({ [waited]: 1, [spared]: 3 });
+      expect(seen.holder.observe().tallies?.checks).toMatchObject({ waiting: 0 });
+    }
+  });
+
   it("as moved, with one error, when its shard goes elsewhere", () => {
     const seen = region(PER_KEY, PER_ORG);
     seen.all.askJson("check", "acme", KEY, { tokens: 2 }, 0);

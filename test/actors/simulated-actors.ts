@@ -90,6 +90,8 @@ export class SimulatedActors {
   readonly members: SimulatedMember[];
   /** By reply subject. */
   readonly answers = new Map<string, Uint8Array[]>();
+  /** When the last of them came. */
+  readonly answeredUs = new Map<string, number>();
   /** Loan messages that were sent. */
   loanMessages = 0;
   readonly #network: Network;
@@ -127,6 +129,11 @@ export class SimulatedActors {
     this.#network.faults = NO_FAULTS;
   }
 
+  /** From now on this happens to loan messages. */
+  storm(faults: NetworkFaults): void {
+    this.#network.faults = faults;
+  }
+
   pass(us: number): void {
     this.time.runTo(this.time.nowUs + us);
   }
@@ -160,10 +167,20 @@ export class SimulatedActors {
       taker.step({ kind: "shard-page", shard, page });
     journey.stop();
     const told = { answeredIds: giver.actor.owned.answeredIds(shard), loans: giver.actor.owned.loans(shard) };
-    const epoch = (this.#epochs[shard] = (this.#epochs[shard] as number) + 1);
+    const epoch = this.nextEpoch(shard);
     this.#owners[shard] = to;
     taker.step({ kind: "shard-opened", shard, epoch, isJournalled: this.#isJournalled(shard), ...told });
     giver.step({ kind: "shard-closed", shard });
+  }
+
+  nextEpoch(shard: number): number {
+    return (this.#epochs[shard] = (this.#epochs[shard] as number) + 1);
+  }
+
+  /** A member has a shard of another, who has died, with what the journal has told of it. */
+  recovered(shard: number, taker: SimulatedMember, epoch: number): void {
+    this.#owners[shard] = this.members.indexOf(taker);
+    taker.step({ kind: "shard-opened", shard, epoch, isJournalled: true, isRecovered: true });
   }
 
   /** Charged under a policy at the key's home, in whole units, and lent on top of it. */
@@ -199,6 +216,7 @@ export class SimulatedActors {
   /** @param _by who answers, at the moment of its decision */
   answered(to: string, payload: Uint8Array, _by: SimulatedMember): void {
     const before = this.answers.get(to);
+    this.answeredUs.set(to, this.time.nowUs);
     if (before === undefined) this.answers.set(to, [payload]);
     else before.push(payload);
   }

@@ -1,55 +1,29 @@
 import { describe, expect, it } from "vitest";
-import { StatePageReader } from "../../algorithms/state-page.ts";
-import { DIMENSIONS, Verdict } from "../../core/decision.ts";
-import { homeShard, orgShard } from "../../core/key.ts";
+import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
-import { micros, US_PER_MS, US_PER_S } from "../../core/units.ts";
-import { itemsOf, NOW_US, policiesOf } from "./lone-shard-actor.ts";
-import { SIMULATED_SHARDS, SimulatedActors, type SimulatedMember } from "./simulated-actors.ts";
+import { US_PER_MS, US_PER_S } from "../../core/units.ts";
+import { itemsOf, policiesOf } from "./lone-shard-actor.ts";
+import { SIMULATED_SHARDS, type SimulatedActors } from "./simulated-actors.ts";
+import {
+  atKeys,
+  BIG_ORG_OF_ACME,
+  KEY,
+  KEY_NAMES,
+  KEY_SHARD,
+  leftOf,
+  lend,
+  LOCAL_KEY,
+  ORG,
+  OTHER_KEY,
+  PER_KEY,
+  PER_ORG,
+  region,
+  scene,
+  TICKS_US,
+  writeJournal,
+} from "./lending-scene.ts";
 
-const KEY_NAMES = Array.from({ length: 100 }, (_, i) => `k${i}`);
-const ORG = orgShard("acme", SIMULATED_SHARDS);
-/** Keys whose home is another shard than their tenant's. */
-const [KEY, OTHER_KEY, SPARE_KEY] = keysElsewhere();
-const KEY_SHARD = homeShard("acme", KEY, SIMULATED_SHARDS);
-/** Of another tenant, at home where `KEY` is decided. */
-const LOCAL_KEY = KEY_NAMES.find((key) => homeShard("globex", key, SIMULATED_SHARDS) !== ORG) as string;
-const ORG_PLACE = DIMENSIONS.indexOf("org");
 const DEADLINE_US = 250 * US_PER_MS;
-const TICKS_US = 20 * US_PER_MS;
-
-function keysElsewhere(): readonly [string, string, string] {
-  const shards = Map.groupBy(KEY_NAMES, (key) => homeShard("acme", key, SIMULATED_SHARDS));
-  shards.delete(ORG);
-  const [pair] = [...shards.values()].filter(({ length }) => length > 2);
-  return pair as [string, string, string];
-}
-
-const PER_KEY = "name: key, dimension: key, algorithm: fixed-window, limit: 100, window: 1d";
-const BIG_ORG_OF_ACME =
-  "name: org, dimension: org, algorithm: fixed-window, limit: 1000, window: 1d, match: { tenant: acme }";
-const PER_ORG = "name: org, dimension: org, algorithm: fixed-window, limit: 20, window: 1d";
-
-interface Scene {
-  readonly all: SimulatedActors;
-  readonly holder: SimulatedMember;
-  readonly home: SimulatedMember;
-}
-
-/** The key's home decides; that of its tenant is in another process. */
-function region(...policies: string[]): Scene {
-  return scene(policies, () => false);
-}
-
-const ownerOf = (shard: number): number => (shard === ORG ? 1 : 0);
-
-/** The same with journals that nobody writes unless the test does. */
-function scene(policies: readonly string[], isJournalled: (shard: number) => boolean): Scene {
-  const all = new SimulatedActors({ policies: policiesOf(...policies), members: 2, ownerOf, isJournalled });
-  return { all, holder: all.member(0), home: all.member(1) };
-}
-
-const atKeys = (shard: number): boolean => shard === KEY_SHARD;
 
 /** A key of the same tenant whose home is another shard. */
 function stranger(): string {
@@ -116,6 +90,38 @@ describe("a check whose tenant is at home elsewhere", () => {
     // The home hears of what was let through without it.
     expect(used(all)).toEqual(isAllowed ? { key: 2, org: 2 } : { key: 0, org: 0 });
   });
+
+  it.each([
+    ["allow", true],
+    ["deny", false],
+  ])(
+    "is decided so at once (onFailure: %s) after its home has let another wait in vain",
+    (mode, isAllowed) => {
+      const { all, home } = region(PER_KEY, `${PER_ORG}, onFailure: ${mode}`);
+      home.isSilent = true;
+      all.askJson("check", "acme", KEY, { tokens: 2 }, 0);
+      all.pass(DEADLINE_US + TICKS_US);
+      const asked = all.askJson("check", "acme", KEY, { tokens: 3 }, 0);
+      expect(all.json(asked)).toMatchObject({ allowed: isAllowed });
+      const packed = all.askFrame("acme", KEY_SHARD, frame([KEY, 1], [KEY, 101], [OTHER_KEY, 1]));
+      const outcome = isAllowed ? "allowed" : "denied";
+      expect(itemsOf(all.answerTo(packed)).map((item) => item["outcome"])).toEqual([
+        outcome,
+        "unsatisfiable",
+        outcome,
+      ]);
+      expect(all.member(0).lending.pending.keys).toBe(0);
+      home.isSilent = false;
+      all.pass(US_PER_S);
+      // It is asked again as soon as it has answered.
+      const then = all.askJson("check", "acme", KEY, { tokens: 1 }, 0);
+      expect(all.answers.has(then)).toBe(false);
+      all.pass(TICKS_US);
+      expect(all.json(then)).toMatchObject({ allowed: true });
+      all.pass(5 * US_PER_S);
+      expect(used(all).org).toBe(isAllowed ? 2 + 3 + 1 + 1 + 1 : 1);
+    },
+  );
 
   it("is denied by what is known here, however its home keeps silent", () => {
     const { all, home } = region(PER_KEY, `${PER_ORG}, onFailure: allow`);
@@ -235,64 +241,3 @@ describe("a packed frame of which some items wait", () => {
     expect(holder.actor.heldFor(KEY_SHARD)).toBe(1);
   });
 });
-
-describe("a home that lends", () => {
-  it("keeps what it has lent of a journalled key within what a crash costs anyway", () => {
-    const { all, home } = scene([PER_KEY, BIG_ORG_OF_ACME], (shard) => shard === ORG);
-    // u is 50, half of it for what is lent.
-    for (let i = 0; i < 60; i += 1) {
-      all.askJson("check", "acme", `k${i}`, { tokens: 1 });
-      all.pass(5 * US_PER_MS);
-      expect(all.usedOf("org", "acme", "", "").lent).toBeLessThanOrEqual(25);
-      if (i % 10 === 0) writeJournal(home, ORG);
-    }
-    expect(home.lending.book.tally.granted).toBeGreaterThan(25);
-  });
-
-  it("charges what a dead member was lent although its shard is on its way out and comes back", () => {
-    const { all, holder, home } = region(PER_KEY, BIG_ORG_OF_ACME);
-    lend(all, 5);
-    const { used: before, lent } = all.usedOf("org", "acme", "", "");
-    expect(lent).toBeGreaterThan(0);
-    holder.isSilent = true;
-    home.actor.owned.freeze(ORG);
-    home.step({ kind: "member-dead", member: holder.name, incarnation: 1 });
-    home.actor.owned.thaw(ORG);
-    expect(all.usedOf("org", "acme", "", "")).toEqual({ used: before + lent, lent: 0 });
-  });
-});
-
-/** Has the key's home borrow of its tenant. */
-function lend(all: SimulatedActors, tokens: number): void {
-  all.askJson("check", "acme", SPARE_KEY, { tokens }, 0);
-  all.pass(TICKS_US);
-}
-
-/** Units of the tenant that its key's home has at hand. */
-function leftOf({ actor, lending }: SimulatedMember): number {
-  const { admission } = actor;
-  admission.describe("acme", "", "");
-  return lending.balances.find(1, admission.highOf(ORG_PLACE), admission.lowOf(ORG_PLACE))?.left ?? 0;
-}
-
-/** Writes what is due of a shard, as its journal would. @returns units that the journal knows to be used */
-function writeJournal(member: SimulatedMember, shard: number): number {
-  const { table, policies } = member.actor.admission;
-  const journal = table.journal(shard);
-  const after = table.newKeys(shard);
-  const reader = new StatePageReader();
-  const verdict = new Verdict();
-  let units = 0;
-  for (const page of journal?.takeDue(100_000) ?? []) {
-    reader.open(page);
-    after.adoptPage(reader, micros(0));
-    const limiter = after.limiter(policies.policies.findIndex(({ name }) => name === reader.policy));
-    limiter.forEachKey((high, low) => {
-      limiter.evaluate(high, low, 0, micros(NOW_US), verdict);
-      units += limiter.algorithm.capacity - verdict.remaining;
-    });
-  }
-  journal?.acked();
-  member.step({ kind: "journal-advanced" });
-  return units;
-}

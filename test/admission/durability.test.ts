@@ -96,6 +96,13 @@ describe("describeCrash", () => {
     expect(describeCrash(policy({}))).toBe(
       "a crash costs each key at most 50 units (5 % of 1000), and admits nothing twice",
     );
+    expect(describeCrash(policy({ dimension: "org" }))).toBe(
+      "a crash costs each key at most 50 units (5 % of 1000) and what checks were lent beyond 25, and admits nothing twice",
+    );
+    // Nothing costs more than a unit under such a limit.
+    expect(describeCrash(policy({ dimension: "org", limit: 1 }))).toBe(
+      "a crash costs each key at most 1 unit (100 % of 1), and admits nothing twice",
+    );
     expect(describeCrash(policy({ limit: 7 }))).toMatch(/at most 1 unit \(14\.3 % of 7\)/);
     expect(describeCrash(policy({ windowUs: micros(250_000) }))).toMatch(/exhausted, for up to 250 ms$/);
     expect(describeCrash(policy({ windowUs: micros(8 * US_PER_S) }))).toMatch(/exhausted, for up to 8 s$/);

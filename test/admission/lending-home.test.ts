@@ -6,6 +6,7 @@ import { LendingHome } from "../../admission/lending-home.ts";
 import { NO_SESSION, type BorrowRow, type GrantRow } from "../../admission/loan-messages.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { StatePageReader } from "../../algorithms/state-page.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US } from "../actors/lone-shard-actor.ts";
 
@@ -18,6 +19,9 @@ policies:
   - { name: per-key, dimension: key, algorithm: fixed-window, limit: 1000, window: 1d, onCrash: fresh }
 `;
 
+/** The same, where a crash is charged 50 units, of which 25 may be lent. */
+const JOURNALLED = POLICIES.replace(", onCrash: fresh", "");
+
 /** A home of one shard, and another process that borrows for checks that name users of its own. */
 class Home {
   readonly admission: Admission;
@@ -25,15 +29,17 @@ class Home {
   readonly #quotaless: boolean;
   #lastId = 0;
 
-  constructor(isQuotaless = false) {
-    const policies = compilePolicies(parsePolicyText(POLICIES, "test.yaml"));
+  constructor(isQuotaless = false, text = POLICIES) {
+    const policies = compilePolicies(parsePolicyText(text, "test.yaml"));
     const budget = new MemoryBudget(Infinity);
     const options: AdmissionOptions = { shards: 1, secret: { high: 1, low: 2 }, policies, budget };
     this.#quotaless = isQuotaless;
-    this.admission = Admission.whole(options);
+    this.admission = new Admission(options);
+    const { table } = this.admission;
     const home = new LendingHome(this.admission.table, this.admission.holds);
     this.lending = new Lending({ holder: HOLDER, home, policies, nowUs: micros(NOW_US) });
     this.admission.lending = this.lending;
+    table.open(0, table.newKeys(0), true);
   }
 
   get keys(): number {
@@ -42,6 +48,38 @@ class Home {
 
   borrow(tenant: string, key: string, units: number): GrantRow | undefined {
     return this.#tell(tenant, key, { need: units, spent: 0, session: NO_SESSION });
+  }
+
+  /** The same request once more. */
+  again(tenant: string, key: string, units: number): GrantRow | undefined {
+    this.#lastId -= 1;
+    return this.borrow(tenant, key, units);
+  }
+
+  /** Gives units of a key back, and tells of it. */
+  giveBack(tenant: string, key: string, granted: GrantRow, units: number): void {
+    this.#tell(tenant, key, { need: 0, spent: 0, returned: units, session: granted.session });
+  }
+
+  /** Writes what is due into the journal. @returns what it says is reserved of a key; undefined: nothing about it */
+  journalled(tenant: string, key: string): number | undefined {
+    this.admission.describe(tenant, "", key);
+    const high = this.admission.highOf(KEY_PLACE) >>> 0;
+    const journal = this.admission.table.journalToWrite(0, micros(NOW_US));
+    const reader = new StatePageReader();
+    let reserved: number | undefined;
+    for (const page of journal?.takeDue(1_000_000) ?? []) {
+      reader.open(page);
+      while (reader.next()) if (reader.high === high) reserved = reader.reserved;
+    }
+    journal?.acked();
+    return reserved;
+  }
+
+  /** Whether an answer would have to wait for the journal now. */
+  get isHeld(): boolean {
+    const holds = this.admission.holds.splice(0);
+    return holds.some(({ heavyKeys, position }) => heavyKeys.journalled < position);
   }
 
   /** Spends of keys never seen until the tenant may hold no more. */
@@ -64,7 +102,11 @@ class Home {
     return this.admission.verdict.remaining;
   }
 
-  #tell(tenant: string, key: string, row: Pick<BorrowRow, "need" | "spent" | "session">) {
+  #tell(
+    tenant: string,
+    key: string,
+    row: Pick<BorrowRow, "need" | "spent" | "session"> & { readonly returned?: number },
+  ) {
     this.admission.describe(tenant, "", key);
     const { quota } = this.admission.tenants.of(tenant);
     this.#lastId += 1;
@@ -116,5 +158,35 @@ describe("keys invented where another process decides", () => {
     taker.lending.book.holderDead(HOLDER, micros(NOW_US));
     expect(taker.keys).toBe(held);
     expect(taker.remaining("acme", "another")).toBe(1_000 - 2 - 5);
+  });
+});
+
+describe("what is reserved of a key", () => {
+  it("is its own, also where it shares the tenant's bucket", () => {
+    const home = new Home(false, JOURNALLED);
+    home.fillUp("acme");
+    home.spend("acme", "one-more", 2);
+    while (home.admission.table.journal(0)?.isDue() === true) home.journalled("acme", "k");
+    expect(home.isHeld).toBe(false);
+    const held = home.keys;
+    const granted = home.borrow("acme", "k", 300);
+    expect([granted?.granted, home.isHeld]).toEqual([300, true]);
+    expect(home.journalled("acme", "k")).toBe(275);
+    home.giveBack("acme", "k", granted as GrantRow, 290);
+    expect([home.isHeld, home.journalled("acme", "k"), home.keys]).toEqual([false, 0, held]);
+  });
+
+  it("must still be journalled when an operator has reset the key meanwhile", () => {
+    const home = new Home(false, JOURNALLED);
+    const granted = home.borrow("acme", "k", 300);
+    expect([granted?.granted, home.isHeld]).toEqual([300, true]);
+    home.admission.describe("acme", "", "k");
+    expect(home.admission.forget(0, micros(NOW_US))).toBe(true);
+    home.admission.holds.length = 0;
+    expect(home.again("acme", "k", 300)).toEqual(granted);
+    expect(home.isHeld).toBe(true);
+    expect(home.journalled("acme", "k")).toBe(275);
+    expect(home.again("acme", "k", 300)).toEqual(granted);
+    expect(home.isHeld).toBe(false);
   });
 });

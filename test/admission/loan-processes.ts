@@ -5,7 +5,8 @@
  */
 import { Balances, type Standing } from "../../admission/balances.ts";
 import { judgeBeside, unitsBeside } from "../../admission/held-units.ts";
-import { LoanBook, type LoanMoment } from "../../admission/loan-book.ts";
+import { LoanBook } from "../../admission/loan-book.ts";
+import type { LoanMoment } from "../../admission/loan-home.ts";
 import {
   decodeBorrow,
   decodeGrant,
@@ -19,7 +20,7 @@ import type { LoanKey } from "../../admission/loan.ts";
 import { PendingCharges } from "../../admission/pending-charges.ts";
 import type { PolicySet } from "../../admission/policy-set.ts";
 import type { Policy } from "../../admission/policy.ts";
-import { WaitingChecks, type WaitEnd } from "../../admission/waiting-checks.ts";
+import { WaitingChecks, type Waited, type WaitEnd } from "../../admission/waiting-checks.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { canRetune, createAlgorithm } from "../../algorithms/registry.ts";
 import { Verdict } from "../../core/decision.ts";
@@ -211,7 +212,7 @@ export interface HolderCheck {
 export interface Outcome {
   readonly check: HolderCheck;
   readonly isAllowed: boolean;
-  readonly end: WaitEnd | "at once" | "crowded" | "drained";
+  readonly end: WaitEnd | Exclude<Waited, "waiting"> | "at once" | "drained";
   readonly waitedUs: number;
 }
 
@@ -254,8 +255,8 @@ export class HolderProcess extends Process {
       const remotes = check.remotes.map(keyOf);
       const locals = check.isLocal ? [OWN] : [];
       const ticket = { check, sinceUs: this.time.nowUs };
-      const isWaiting = this.waiting.wait({ ticket, shard: 0, cost, locals, remotes }, this.monotonicUs);
-      if (!isWaiting) this.#finish(check, false, "crowded", 0);
+      const waited = this.waiting.wait({ ticket, shard: 0, cost, locals, remotes }, this.monotonicUs);
+      if (waited !== "waiting") this.#finish(check, false, waited, 0);
     }
     this.flush();
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { LoanBook, type LoanHome } from "../../admission/loan-book.ts";
+import { LoanBook } from "../../admission/loan-book.ts";
+import type { LoanHome } from "../../admission/loan-home.ts";
 import { NO_SESSION } from "../../admission/loan-messages.ts";
 import { PendingCharges } from "../../admission/pending-charges.ts";
 import type { Policy } from "../../admission/policy.ts";

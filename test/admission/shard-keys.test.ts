@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
 import type { Policy } from "../../admission/policy.ts";
 import { ShardKeys } from "../../admission/shard-keys.ts";
+import { ALGORITHMS } from "../../algorithms/algorithm.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { StatePageReader, StatePageWriter } from "../../algorithms/state-page.ts";
 import { Verdict } from "../../core/decision.ts";
@@ -163,6 +164,45 @@ describe("ShardKeys", () => {
     expect(heard).toEqual(["0 7 8", "1 7 8", "1 7 8", "0 7 8"]);
   });
 
+  it.each(ALGORITHMS)(
+    "charges what was reserved of a key of %s at the takeover, to it alone",
+    (algorithm) => {
+      const line = `name: a, dimension: org, algorithm: ${algorithm}, limit: 100, window: 20s`;
+      const giver = shardOf(line);
+      const taker = shardOf(line);
+      giver.limiter(0).charge(1, 1, 10, now);
+      adoptAll(taker, [reserving(giver, [1, 1, 40], [2, 2, 30], [3, 3, 20])]);
+      // The last word counts; a page that says nothing of reservations takes none away.
+      adoptAll(taker, [reserving(giver, [3, 3, 0])]);
+      adoptAll(taker, pagesOf(giver));
+      const laterUs = micros(now + 15_000_000);
+      const left = (key: number): number => {
+        const verdict = new Verdict();
+        taker.limiter(0).evaluate(key, key, 0, laterUs, verdict);
+        return verdict.remaining;
+      };
+      taker.recover(laterUs, () => 5);
+      const [first, second, third, fourth] = [1, 2, 3, 4].map(left);
+      expect([second, third, fourth]).toEqual([65, 95, 95]);
+      // Its ten units were charged earlier, and have drained as far as they do.
+      expect(first).toBeGreaterThanOrEqual(45);
+      expect(first).toBeLessThanOrEqual(55);
+      taker.recover(laterUs, () => 5);
+      expect([1, 2, 3, 4].map(left)).toEqual([first! - 5, 60, 90, 90]);
+    },
+  );
+
+  it("forgets what was reserved with everything else", () => {
+    const line = "name: a, dimension: org, algorithm: gcra, limit: 100, window: 1d";
+    const [giver, taker] = [shardOf(line), shardOf(line)];
+    adoptAll(taker, [reserving(giver, [1, 1, 40])]);
+    taker.clear();
+    taker.recover(now, () => 5);
+    const verdict = new Verdict();
+    taker.limiter(0).evaluate(1, 1, 0, now, verdict);
+    expect(verdict.remaining).toBe(95);
+  });
+
   it("passes on what keys never seen owe, though no key was seen", () => {
     const lines = ["gcra", "sliding-log"].map(
       (algorithm) => `name: ${algorithm}, dimension: key, algorithm: ${algorithm}, limit: 10, window: 1d`,
@@ -195,6 +235,14 @@ function pagesOf(keys: ShardKeys): Uint8Array[] {
     if (page.count > 0) pages.push(page.finish());
   }
   return pages;
+}
+
+/** A page of some keys, and what is reserved of each. */
+function reserving(keys: ShardKeys, ...entries: [high: number, low: number, reserved: number][]): Uint8Array {
+  const page = new StatePageWriter();
+  keys.beginPage(0, page, true);
+  for (const [high, low, reserved] of entries) keys.writeKey(0, high, low, page, reserved);
+  return page.finish();
 }
 
 /** How many keys got a place of their own. */

@@ -25,6 +25,9 @@ const POLICIES = compilePolicies({
   })),
 });
 
+const DEADLINE_US = 250_000;
+const PROBE_US = 500_000;
+
 class Desk {
   nowUs = 1_000_000;
   readonly balances = new Balances({ holder: HOLDER, policies: POLICIES, numbersFrom: 0 });
@@ -61,8 +64,21 @@ class Desk {
     return balance === undefined ? 0 : balance.held + balance.queued;
   }
 
-  wait(ticket: string, cost = 1, remotes = [ORG, EVERYBODY], shard = 0): boolean {
+  wait(ticket: string, cost = 1, remotes = [ORG, EVERYBODY], shard = 0): string {
     return this.waiting.wait({ ticket, shard, cost, locals: [LOCAL], remotes }, this.now);
+  }
+
+  /** A word from a home that answers nothing that was asked. */
+  hear(shard: number, holder = HOLDER): void {
+    this.balances.answer({ shard, holder, rows: [] }, this.now);
+  }
+
+  /** Lets a check wait for a home until its deadline. */
+  waitInVain(remotes = [ORG]): void {
+    expect(this.wait("vain", 1, remotes)).toBe("waiting");
+    this.nowUs += DEADLINE_US;
+    this.waiting.step(this.now);
+    expect(this.decided.pop()).toBe("vain deadline");
   }
 
   /** Sends what there is to send, and answers what was asked of one key. */
@@ -147,14 +163,17 @@ describe("waiting checks", () => {
   it("are so many and no more, in all and for each key", () => {
     const desk = new Desk({ waitingMax: 3, waitingPerKeyMax: 2 });
     expect([desk.wait("one", 1, [ORG]), desk.wait("two", 1, [ORG]), desk.wait("three", 1, [ORG])]).toEqual([
-      true,
-      true,
-      false,
+      "waiting",
+      "waiting",
+      "crowded",
     ]);
     expect([desk.reserved(ORG), desk.pendingUnits]).toEqual([2, 2]);
-    expect(desk.wait("three", 1, [EVERYBODY, ORG])).toBe(false);
+    expect(desk.wait("three", 1, [EVERYBODY, ORG])).toBe("crowded");
     expect([desk.reserved(EVERYBODY), desk.waiting.size]).toEqual([0, 2]);
-    expect([desk.wait("three", 1, [EVERYBODY]), desk.wait("four", 1, [EVERYBODY])]).toEqual([true, false]);
+    expect([desk.wait("three", 1, [EVERYBODY]), desk.wait("four", 1, [EVERYBODY])]).toEqual([
+      "waiting",
+      "crowded",
+    ]);
   });
 
   it("are let go of with their shard, or all of them, with nothing left behind", () => {
@@ -178,5 +197,103 @@ describe("waiting checks", () => {
     expect(() => desk.answer(1, { granted: 6 })).toThrow("the decision failed");
     expect(desk.decided).toEqual(["one answered", "three answered"]);
     expect([desk.waiting.size, desk.reserved(ORG), desk.pending.keys]).toEqual([0, 0, 0]);
+  });
+});
+
+describe("a home that has let a check wait in vain", () => {
+  it("is waited for by one check in 500 ms and no other, until it answers", () => {
+    const desk = new Desk();
+    desk.waitInVain();
+    const startUs = desk.nowUs;
+    const waited: number[] = [];
+    for (; desk.nowUs < startUs + 4 * PROBE_US; desk.nowUs += 1_000) {
+      if (desk.wait("probe", 1, [ORG]) === "waiting") waited.push(desk.nowUs - startUs);
+      desk.waiting.step(desk.now);
+    }
+    expect(waited).toEqual([PROBE_US, 2 * PROBE_US, 3 * PROBE_US]);
+    desk.hear(ORG.shard);
+    expect([desk.wait("one", 1, [ORG]), desk.wait("two", 1, [ORG])]).toEqual(["waiting", "waiting"]);
+  });
+
+  it("is found out by whatever it answers, also when nobody waits for that any more", () => {
+    const desk = new Desk();
+    desk.waitInVain();
+    expect(desk.wait("one", 1, [ORG])).toBe("silent");
+    desk.hear(ORG.shard, { ...HOLDER, incarnation: 2 });
+    expect(desk.wait("one", 1, [ORG])).toBe("silent");
+    desk.hear(EVERYBODY.shard);
+    expect(desk.wait("one", 1, [ORG])).toBe("silent");
+    desk.hear(ORG.shard);
+    expect(desk.wait("one", 1, [ORG])).toBe("waiting");
+  });
+
+  it("makes nobody wait who needs another as well, and nobody not wait who needs another alone", () => {
+    const desk = new Desk();
+    desk.waitInVain();
+    expect(desk.wait("one", 1, [EVERYBODY, ORG])).toBe("silent");
+    expect([desk.reserved(EVERYBODY), desk.reserved(ORG), desk.pendingUnits]).toEqual([0, 0, 0]);
+    expect(desk.wait("one", 1, [EVERYBODY])).toBe("waiting");
+  });
+
+  it("is no hindrance to a check whose units are here", () => {
+    const desk = new Desk();
+    desk.wait("one", 1, [ORG]);
+    desk.answer(1, { granted: 10 });
+    desk.nowUs += 60_000;
+    expect(desk.wait("all", 11, [ORG])).toBe("waiting");
+    desk.nowUs += DEADLINE_US;
+    desk.waiting.step(desk.now);
+    expect(desk.decided).toEqual(["one answered", "all deadline"]);
+    expect(desk.wait("two", 11, [ORG, EVERYBODY])).toBe("silent");
+    expect(desk.wait("three", 10, [ORG, EVERYBODY])).toBe("waiting");
+    // What is set aside for that one is not here for others, nor is anything once its lease is over.
+    expect(desk.wait("four", 1, [ORG, EVERYBODY])).toBe("silent");
+    expect(desk.waiting.drain()).toEqual(["three"]);
+    desk.nowUs += 1_500_000 - 60_000 - DEADLINE_US;
+    expect(desk.wait("five", 1, [ORG])).toBe("waiting");
+    expect(desk.wait("six", 1, [ORG])).toBe("silent");
+  });
+
+  it("is not taken for silent while it answers others, nor for what came before", () => {
+    const desk = new Desk();
+    desk.wait("one", 1, [ORG]);
+    desk.nowUs += 1;
+    desk.hear(ORG.shard);
+    desk.nowUs += DEADLINE_US;
+    desk.waiting.step(desk.now);
+    expect(desk.decided).toEqual(["one deadline"]);
+    desk.waitInVain();
+    expect(desk.wait("two", 1, [ORG])).toBe("silent");
+  });
+
+  it("is not the one whose units were at hand all the time", () => {
+    const desk = new Desk();
+    desk.wait("one", 1, [ORG]);
+    desk.answer(1, { granted: 10 });
+    desk.nowUs += 60_000;
+    desk.wait("two", 1, [ORG, EVERYBODY]);
+    desk.nowUs += DEADLINE_US;
+    desk.waiting.step(desk.now);
+    expect(desk.decided).toEqual(["one answered", "two deadline"]);
+    expect([desk.wait("three", 20, [ORG]), desk.wait("four", 1, [EVERYBODY])]).toEqual(["waiting", "silent"]);
+  });
+
+  it("is another home once its shard is here", () => {
+    const desk = new Desk();
+    desk.waitInVain();
+    desk.balances.retire(ORG.shard);
+    expect(desk.wait("one", 1, [ORG])).toBe("waiting");
+  });
+
+  it("lets no more be decided without it than could have waited for it", () => {
+    const desk = new Desk({ waitingMax: 4, waitingPerKeyMax: 3 });
+    desk.waitInVain([ORG, EVERYBODY]);
+    const waits = (remotes: (typeof ORG)[]): string => desk.wait("one", 1, remotes);
+    expect([1, 2, 3, 4].map(() => waits([ORG]))).toEqual(["silent", "silent", "silent", "crowded"]);
+    expect([waits([EVERYBODY]), waits([EVERYBODY])]).toEqual(["silent", "crowded"]);
+    desk.nowUs += DEADLINE_US - 1;
+    expect(waits([ORG])).toBe("crowded");
+    desk.nowUs += 1;
+    expect(waits([ORG])).toBe("silent");
   });
 });

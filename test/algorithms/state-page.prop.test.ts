@@ -4,7 +4,7 @@ import { ALGORITHMS, type AlgorithmParams } from "../../algorithms/algorithm.ts"
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader, StatePageWriter } from "../../algorithms/state-page.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros } from "../../core/units.ts";
 import { hashSets, type Hash } from "./hashes.ts";
@@ -211,5 +211,8 @@ function samplePages(algorithm: AlgorithmParams["algorithm"]): Uint8Array[] {
   }
   const plain = pagesOf(limiter, params);
   limiter.setArrears({ units: 3, atUs: micros(START_US) });
-  return [...plain, ...pagesOf(limiter, params)];
+  const reserving = new StatePageWriter();
+  limiter.beginPage(reserving, POLICY, params, true);
+  for (const key of [1, 2, 77]) limiter.writeKey(key, key, reserving, false, key);
+  return [...plain, ...pagesOf(limiter, params), reserving.finish()];
 }

@@ -34,6 +34,55 @@ describe("the format", () => {
     );
   });
 
+  it("says what is reserved of each key where it was begun to, also of one never seen", () => {
+    const limiter = newLimiter(FIXED);
+    limiter.charge(0x01020304, 0xaaaa0506, 7, micros(20 * US_PER_S));
+    const writer = new StatePageWriter();
+    limiter.beginPage(writer, POLICY, FIXED, true);
+    expect(limiter.writeKey(0x01020304, 0x0506, writer, false, 300)).toBe(true);
+    expect(limiter.writeKey(0xff020304, 0x0708, writer, false, 2 ** 40)).toBe(true);
+    const page = writer.finish();
+    expect(page[1]).toBe(3);
+    expect(Buffer.from(page.subarray(-32)).toString("hex")).toBe(
+      [
+        "04030201 02000605 2c010000 07000000".replaceAll(" ", ""),
+        "040302ff 02000807 ffffffff 00000000".replaceAll(" ", ""),
+      ].join(""),
+    );
+    const reader = new StatePageReader();
+    reader.open(page);
+    expect(reader.isReserving).toBe(true);
+    const read = (): unknown[] => [reader.next(), reader.high, reader.low, reader.reserved];
+    expect([read(), read()]).toEqual([
+      [true, 0x01020304, 0x0506, 300],
+      [true, 0xff020304, 0x0708, 2 ** 32 - 1],
+    ]);
+    expect(() => limiter.beginPage(writer, POLICY, FIXED)).not.toThrow();
+    expect(() => limiter.writeKey(0x01020304, 0x0506, writer, false, 1)).toThrow("begun for it");
+    expect([limiter.writeKey(9, 9, writer), writer.count]).toEqual([true, 0]);
+    reader.open(pagesOf(limiter, FIXED)[0]!);
+    expect([reader.isReserving, reader.next(), reader.reserved]).toEqual([false, true, 0]);
+  });
+
+  it.each(ALGORITHMS)("writes a key of %s that was never seen as just that", (algorithm) => {
+    const params = { ...FIXED, algorithm };
+    const [giver, taker] = [newLimiter(params), newLimiter(params)];
+    giver.setArrears({ units: 4, atUs: micros(START_US) });
+    taker.charge(9, 9, 10, micros(START_US));
+    const before = giver.bytes();
+    const writer = new StatePageWriter();
+    for (let i = 0; i < 2_000; i += 1) {
+      giver.beginPage(writer, POLICY, params, true);
+      giver.writeKey(9, 9, writer, false, 5);
+    }
+    expect([giver.keys, giver.bytes()]).toEqual([0, before]);
+    adoptAll(taker, [writer.finish()], START_US);
+    expect(peeked(taker, { high: 9, low: 9 }, START_US)).toEqual(
+      peeked(giver, { high: 9, low: 9 }, START_US),
+    );
+    expect(peeked(taker, { high: 9, low: 9 }, START_US).remaining).toBe(6);
+  });
+
   it("names the policy and its numbers, no more", () => {
     const reader = new StatePageReader();
     const params = { ...FIXED, burst: 5, subWindows: 4, name: "x", match: {}, onFailure: "deny" };
@@ -53,7 +102,7 @@ describe("a bad page", () => {
   it.each([
     { what: "nothing", change: () => new Uint8Array(0), says: "empty" },
     { what: "another version", change: at(0, 2), says: "version 1, got 2", code: "PARL_UNSUPPORTED_VERSION" },
-    { what: "flags of the future", change: at(1, 3), says: "flags" },
+    { what: "flags of the future", change: at(1, 5), says: "flags" },
     { what: "state words of another algorithm", change: at(2, 2), says: "state words" },
     { what: "more entries than there are bytes", change: at(7, 0xff), says: "too short" },
     { what: "one entry more", change: at(4, 2), says: "ends within entry 1" },

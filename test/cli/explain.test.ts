@@ -42,7 +42,8 @@ describe("parl explain", () => {
         policy: "hourly",
         rule: "1000 per 1h and key, by sliding-window",
         horizonMs: 3_600_000,
-        crash: "a crash costs each key at most 50 units (5 % of 1000), and admits nothing twice",
+        crash:
+          "a crash costs each key at most 50 units (5 % of 1000) and what checks were lent beyond 25, and admits nothing twice",
         unjournalledMax: 25,
         regions,
       },

@@ -126,7 +126,7 @@ export class JournalledShard implements JournalSource, JournalOutbox {
   reset(key: number, nowUs: Micros): void {
     this.limiter.forget(key, key, nowUs);
     this.#forgotten.add(key);
-    const ticket = this.heavy.forgotten(key, key, nowUs);
+    const ticket = this.heavy.forgotten(key, key, 0, nowUs);
     this.resets.push({ atUs: nowUs, order: this.#nextOrder(), key, ticket });
     this.limiter.sweep(nowUs, Infinity);
   }
