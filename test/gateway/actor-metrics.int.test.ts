@@ -132,7 +132,8 @@ it("agree with each other and with what callers were told", { timeout: 2 * PATIE
   expect(spent).toBeGreaterThan(0);
   expect(granted).toBe(spent + actor("units_returned_total") + actor("units_forfeited_total"));
   expect(actor("borrows_total", { kind: "units" })).toBeGreaterThan(0);
-  expect(actor("borrows_total", { kind: "units" })).toBeLessThan(actor("borrows_total"));
+  // Asking for units may tell of all that was spent before.
+  expect(actor("borrows_total", { kind: "units" })).toBeLessThanOrEqual(actor("borrows_total"));
   expect(actor("owed_units_total")).toBe(0);
 
   const { stdout } = await runHere(observe, "region", "--json", "--regions", `eu=${server.url}`);
@@ -170,20 +171,19 @@ it(
       return {
         up: seen("parl_actor_up"),
         processes: seen("parl_actor_processes"),
-        isUnownedSeen: (seen("parl_actor_shards_unowned") ?? 0) > 0,
+        unowned: seen("parl_actor_shards_unowned"),
+        hasRecovered: (seen("parl_actor_shard_openings_total", { how: "recovered" }) ?? 0) > 0,
         here: seen("parl_actor_decisions_total", { process: "eu-1" }),
         other: seen("parl_actor_decisions_total", { process: "eu-2" }),
       };
     };
     await expect
       .poll(scraped, { timeout: PATIENCE_MS })
-      .toEqual({ up: 1, processes: 1, isUnownedSeen: true, here: before, other: undefined });
-    expect(slowest.ms).toBeLessThan(DEADLINE_MS + SLACK_MS);
+      .toMatchObject({ up: 1, processes: 1, here: before, other: undefined });
     // Its shards are taken over from it.
-    await expect.poll(scraped, { timeout: PATIENCE_MS }).toMatchObject({ up: 1, isUnownedSeen: false });
-    expect((await gateway.scrape())("parl_actor_shard_openings_total", { how: "recovered" })).toBeGreaterThan(
-      0,
-    );
+    await expect
+      .poll(scraped, { timeout: PATIENCE_MS })
+      .toMatchObject({ up: 1, unowned: 0, hasRecovered: true });
     expect(slowest.ms).toBeLessThan(DEADLINE_MS + SLACK_MS);
   },
   2 * PATIENCE_MS,
