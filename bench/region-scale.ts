@@ -166,8 +166,7 @@ class Scene {
     // Nobody has more than its share and one (ADR 0007).
     const most = Math.ceil(this.#shards / this.processes) + 1;
     const isBalanced = ({ members }: Census): boolean =>
-      members.length === this.processes &&
-      members.every(({ owned }) => owned.length > 0 && owned.length <= most);
+      members.length === this.processes && members.every(({ owned }) => owned.length <= most);
     const census = await this.#until(isBalanced);
     const tookMs = performance.now() - startedMs;
     const after = givenIn(census);
