@@ -28,6 +28,8 @@ const TICKS_MAX = 2 ** 51;
 const HORIZON_MAX_US = 2 ** MOMENT_BITS / HORIZONS_PER_MODULUS;
 /** Longest time a burst may be worth: 400 days, just inside the 407 of the horizon. */
 export const BURST_WORTH_MAX_US = 400 * 86_400_000_000;
+/** What is in use of a limit, and once as much in debt for usage that was only reported (ADR 0014). */
+const CAPACITIES_OWED_MAX = 2;
 /** However short the window, a sweep must not have to go round more often than every few minutes. */
 const HORIZON_MIN_US = 600_000_000;
 
@@ -37,6 +39,8 @@ export class MomentField {
   readonly den: number;
   /** Furthest ahead of now that a moment is kept, in ticks: more debt than this is forgiven. */
   readonly horizonTicks: number;
+  /** A report lets a key owe at most so much: two capacities, or what the horizon holds. In units. */
+  readonly owedUnitsMax: number;
   /** A slot must be swept before its moment is this old. */
   readonly staleAfterUs: number;
 
@@ -57,6 +61,7 @@ export class MomentField {
     this.#fractionFactor = 2 ** fractionBits;
     this.#modulusUs = 2 ** (MOMENT_BITS - fractionBits);
     this.horizonTicks = (this.#modulusUs / HORIZONS_PER_MODULUS) * den;
+    this.owedUnitsMax = Math.min(CAPACITIES_OWED_MAX * capacity, Math.floor(this.horizonTicks / num));
     this.staleAfterUs = (this.#modulusUs / HORIZONS_PER_MODULUS) * 2;
   }
 

@@ -17,7 +17,7 @@ import { Verdict } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros } from "../core/units.ts";
 import type { RedisLimiter } from "../lua/redis-limiter.ts";
-import { LATEST_US, type Draft, type Question } from "./twin-history.ts";
+import { BUCKETS, LATEST_US, type Draft, type Question } from "./twin-history.ts";
 
 /** A question, and what the key table says. */
 export interface Decided {
@@ -85,7 +85,11 @@ class LocalKey {
     this.#limiter.evaluate(1, 1, 0, micros(Math.max(nowUs, this.#seenUs)), verdict);
     const intervalUs = limit === 0 ? 1 : windowUs / limit;
     const debt = verdict.resetAfterUs / intervalUs + cost + 1;
-    return debt < UNITS_MAX && debt * intervalUs < this.#algorithm.staleAfterUs / 2;
+    const { capacity, name, staleAfterUs } = this.#algorithm;
+    const isBucket = BUCKETS.has(name);
+    // Both let a bucket owe twice what it holds and no more.
+    const owed = isBucket ? Math.min(debt, 2 * capacity) : debt;
+    return (isBucket || owed < UNITS_MAX) && owed * intervalUs < staleAfterUs / 2;
   }
 }
 
