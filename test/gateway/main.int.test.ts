@@ -130,8 +130,16 @@ it("refuses bad input naming the field, charges nothing and keeps the connection
       isReused: true,
     });
   }
-  for (const body of [{ key: "erin", tokens: "1" }, { key: "erin", tokens: -1 }, { key: 7 }, {}]) {
-    expect((await http.post("/v1/check", body)).status).toBe(400);
+  for (const [body, field] of [
+    [{ key: "erin", tokens: "1" }, "tokens"],
+    [{ key: "erin", tokens: -1 }, "tokens"],
+    [{ key: "erin", token: 5 }, "token"],
+    [{ key: 7 }, "key"],
+    [{}, "key"],
+  ] as const) {
+    for (const path of ["/v1/check", "/v1/report"]) {
+      expect(await http.post(path, body)).toMatchObject({ status: 400, json: { error: { field } } });
+    }
   }
   const strong = await http.get("/allow?key=erin&tier=strong");
   expect(strong).toMatchObject({
