@@ -182,7 +182,16 @@ export class ParlClient implements CheckEvents {
 
   /** @throws ParlError PARL_INVALID_ARGUMENT */
   #described(kind: FrameKind, request: CheckRequest): AskedCheck {
+    // Callers in plain JavaScript pass what they like.
+    if (typeof request !== "object" || request === null) {
+      throw invalidArgument("request", 'an object, for example { key: "alice" }', request);
+    }
     const { tenant, key, user, id, cost = 1, tier = "approximate", deadlineMs = this.#deadlineMs } = request;
+    // As over HTTP: who forgets to say who is asking must not pass by every limit of a key.
+    if (key === undefined && user === undefined) {
+      const message = 'key is missing (or user): say who is asking, for example { key: "alice" }';
+      throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: "key" });
+    }
     if (tier !== "approximate" && !TIERS.includes(tier)) {
       throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
     }
