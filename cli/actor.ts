@@ -10,7 +10,7 @@ import { AuditLog } from "../actors/audit-log.ts";
 import { encodeInboxLine } from "../actors/inbox-recording.ts";
 import { startActor, type ActorProcessOptions } from "../actors/main.ts";
 import { loadPolicyFile, watchPolicyFile } from "../actors/policy-file.ts";
-import { shown } from "../core/errors.ts";
+import { ParlError, shown } from "../core/errors.ts";
 import { natsIdentity } from "../core/nats-identity.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
@@ -109,7 +109,10 @@ export const actor: Command = {
   async run(argv, io) {
     const { flags } = parseFlags(argv, FLAGS, io.env);
     if (!/^[a-z0-9-]{1,32}$/.test(flags.region)) {
-      throw new UsageError(`--region takes a name of [a-z0-9-], like eu, got ${shown(flags.region)}`);
+      throw new UsageError(
+        `--region takes a name of [a-z0-9-], like eu, got ${shown(flags.region)}`,
+        "region",
+      );
     }
     const policies = await loadPolicyFile(flags.policies);
     const recording =
@@ -159,9 +162,8 @@ export const actor: Command = {
     const ended = await Promise.race([process.closed, interrupted(io)]);
     watch.close();
     if (ended !== "interrupted") {
-      io.stderr.write(
-        `parl actor ${flags.region}: the connection to ${nats} is closed: ${String(ended ?? "by the server")}\n`,
-      );
+      const message = `the connection to ${nats} is closed: ${String(ended ?? "by the server")}`;
+      io.complain(new ParlError("PARL_UNAVAILABLE", message, { field: "nats" }), flags.region);
       return EXIT_FAILED;
     }
     await process.drain();
@@ -177,10 +179,10 @@ async function interrupted({ signal }: CommandIo): Promise<"interrupted"> {
 
 function memberName(text: string): string {
   if (/^[a-z0-9-]{1,32}$/.test(text)) return text;
-  throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`);
+  throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`, "id");
 }
 
 function checkedSecret(text: string): string {
   if (/^[0-9a-f]{16}$/i.test(text)) return text.toLowerCase();
-  throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee");
+  throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee", "secret");
 }

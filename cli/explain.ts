@@ -31,7 +31,7 @@ export const explain: Command = {
     const chosen = name === undefined ? policies : policies.filter((policy) => policy.name === name);
     if (chosen.length === 0 && name !== undefined) {
       const known = policies.map((policy) => policy.name).join(", ") || "none";
-      throw new UsageError(`no policy is named ${shown(name)}; there are ${known}`);
+      throw new UsageError(`no policy is named ${shown(name)}; there are ${known}`, "policy");
     }
     const explained = chosen.map(explanationOf);
     if (flags.json) io.stdout.write(`${JSON.stringify({ policies: explained })}\n`);

@@ -98,7 +98,7 @@ function homeFirst(regions: readonly RegionAddress[], home: string | undefined):
   const isHome = ({ name }: RegionAddress) => name === home;
   if (!regions.some(isHome)) {
     const names = regions.map(({ name }) => name).join(", ");
-    throw new UsageError(`--region must be one of --regions (${names}), got ${shown(home)}`);
+    throw new UsageError(`--region must be one of --regions (${names}), got ${shown(home)}`, "region");
   }
   return [...regions.filter(isHome), ...regions.filter((region) => !isHome(region))];
 }

@@ -1,5 +1,6 @@
 /** The `parl` command: finds the subcommand, hands it the world, and exits with its code. */
-import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, complaint, runCommand, type Command } from "./command.ts";
+import { UsageError } from "./flags.ts";
 
 /** Loaded when asked for, so that an actor does not wait for the gateway's libraries. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -34,7 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const load = COMMANDS.get(name);
   if (load === undefined) {
-    process.stderr.write(`parl: there is no command ${name}; there are ${[...COMMANDS.keys()].join(", ")}\n`);
+    const message = `there is no command ${name}; there are ${[...COMMANDS.keys()].join(", ")}`;
+    process.stderr.write(complaint("parl", new UsageError(message, "command"), rest));
     return EXIT_USAGE;
   }
   const interrupt = new AbortController();

@@ -193,10 +193,10 @@ function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
   const names = text.split(",");
   const isValid =
     names.every((name) => /^[a-z0-9-]{1,32}$/.test(name)) && new Set(names).size === names.length;
-  if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`);
+  if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`, "regions");
   if (Math.abs(natsPort - httpPort) < names.length) {
     const need = `${names.length} ports each, which must not overlap`;
-    throw new UsageError(`--nats ${natsPort} and --http ${httpPort} need ${need}`);
+    throw new UsageError(`--nats ${natsPort} and --http ${httpPort} need ${need}`, "nats");
   }
   return names.map((name, i) => ({ name, natsPort: natsPort + i, httpPort: httpPort + i }));
 }

@@ -15,3 +15,21 @@ it.each([
   expect(code).toBe(1);
   expect(stdout + stderr).toContain(`${complaint} nats://127.0.0.1:${port}`);
 });
+
+it.each([
+  [["dance", "--json"], 2, { code: "PARL_INVALID_ARGUMENT", field: "command" }],
+  [["check", "--json"], 2, { code: "PARL_INVALID_ARGUMENT", field: "key" }],
+  [["check", "alice", "--regions", "nowhere", "--json"], 2, { field: "regions" }],
+  [["explain", "--policies", "/no/such/file.yaml", "--json"], 1, { field: "policies" }],
+  [["check", "alice", "--json", "--regions", "eu=nats://127.0.0.1:1"], 1, { code: "PARL_UNAVAILABLE" }],
+  [
+    ["observe", "region", "--json", "--regions", "us=nats://127.0.0.1:1"],
+    1,
+    { code: "PARL_UNAVAILABLE", region: "us" },
+  ],
+])("parl %j tells its failure in one line of JSON", async (argv, exitCode, fields) => {
+  const { code, stderr } = await runParl(argv);
+  expect(code).toBe(exitCode);
+  expect(stderr).toMatch(/^\{.*\}\n$/);
+  expect(JSON.parse(stderr)).toMatchObject({ error: { ...fields, message: expect.any(String) } });
+});
