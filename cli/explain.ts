@@ -71,5 +71,6 @@ function ruleOf(policy: Policy): string {
 }
 
 function sentences({ policy, rule, horizonMs, crash, regions }: Explanation): string {
-  return `${policy}\n  ${rule}; an exhausted key is as new after ${formatDuration(horizonMs * US_PER_MS)}\n  ${crash}\n  ${regions}\n`;
+  const fresh = `; an exhausted key is as new after ${formatDuration(Math.round(horizonMs * US_PER_MS))}`;
+  return `${policy}\n  ${rule}${horizonMs > 0 ? fresh : ""}\n  ${crash}\n  ${regions}\n`;
 }
