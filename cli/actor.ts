@@ -15,7 +15,7 @@ import { natsIdentity } from "../core/nats-identity.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 
 const MIB = 2 ** 20;
 
@@ -114,7 +114,8 @@ export const actor: Command = {
         "region",
       );
     }
-    const policies = await loadPolicyFile(flags.policies);
+    const policyFile = policyPath(flags.policies);
+    const policies = await loadPolicyFile(policyFile);
     const recording =
       flags.record === undefined ? undefined : createWriteStream(flags.record, { flags: "wx" });
     if (recording !== undefined) await once(recording, "open");
@@ -144,11 +145,11 @@ export const actor: Command = {
         : { record: (event, nowUs) => void recording.write(`${encodeInboxLine(event, nowUs)}\n`) }),
     };
     const process = await startActor(options);
-    const watch = watchPolicyFile(flags.policies, {
+    const watch = watchPolicyFile(policyFile, {
       current: policies,
       onChange: (document) => {
         process.adopt(document);
-        io.stderr.write(`parl actor ${flags.region}: ${flags.policies} reloaded\n`);
+        io.stderr.write(`parl actor ${flags.region}: ${policyFile} reloaded\n`);
       },
       onError: (error) =>
         io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`),

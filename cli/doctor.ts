@@ -10,7 +10,7 @@ import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
 import { examineRegion } from "./doctor/region-checkup.ts";
 import { finding, type Finding } from "./doctor/finding.ts";
 import { helpText, parseFlags, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
 import { table } from "./table.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
@@ -53,8 +53,9 @@ export const doctor: Command = {
         return `${version} at ${path} (${source})`;
       }),
       await finding("policies", async () => {
-        policies = (await loadPolicyFile(flags.policies)).policies.map(({ name }) => name);
-        return `${policies.length} in ${flags.policies}`;
+        const path = policyPath(flags.policies);
+        policies = (await loadPolicyFile(path)).policies.map(({ name }) => name);
+        return `${policies.length} in ${path}`;
       }),
     ];
     const expected = { shards, ...(policies !== undefined && { policies }) };

@@ -7,7 +7,7 @@ import { shown } from "../core/errors.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 
 const FLAGS = {
   policies: POLICIES_FLAG,
@@ -26,7 +26,7 @@ export const explain: Command = {
 
   async run(argv, io) {
     const { flags, positionals } = parseFlags(argv, FLAGS, io.env, ["[policy]?"]);
-    const { policies } = await loadPolicyFile(flags.policies);
+    const { policies } = await loadPolicyFile(policyPath(flags.policies));
     const [name] = positionals;
     const chosen = name === undefined ? policies : policies.filter((policy) => policy.name === name);
     if (chosen.length === 0 && name !== undefined) {

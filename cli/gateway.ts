@@ -6,7 +6,7 @@ import { SHARDS_DEFAULT } from "../core/key.ts";
 import { startGateway } from "../gateway/main.ts";
 import { EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
 
 const PORT_MAX = 65_535;
@@ -80,7 +80,7 @@ export const gateway: Command = {
       shards: wholeNumber("shards", flags.shards, 1, SHARDS_MAX),
       port: wholeNumber("http", flags.http, 0, PORT_MAX),
       host: flags.host,
-      policyFile: flags.policies,
+      policyFile: policyPath(flags.policies),
       deadlineMs: wholeNumber("deadline-ms", flags["deadline-ms"], 1, DEADLINE_MAX_MS),
       log: (line) => io.stderr.write(`parl gateway ${region}: ${line}\n`),
     });

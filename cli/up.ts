@@ -18,7 +18,7 @@ import { actorEnvironment } from "../deploy/actor-environment.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 import { connectRegion } from "../client/connect-region.ts";
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
@@ -73,7 +73,8 @@ export const up: Command = {
   async run(argv, io) {
     const { flags } = parseFlags(argv, FLAGS, io.env);
     const regions = regionsOf(flags.regions, portOf("nats", flags.nats), portOf("http", flags.http));
-    await loadPolicyFile(flags.policies);
+    const policies = policyPath(flags.policies);
+    await loadPolicyFile(policies);
     for (const region of regions) {
       await requireFree(region.natsPort, "nats");
       await requireFree(region.httpPort, "http");
@@ -85,7 +86,7 @@ export const up: Command = {
     const onInterrupt = (): void => void io.stderr.write("ending … (once more: at once)\n");
     io.signal.addEventListener("abort", onInterrupt, { once: true });
     try {
-      await start(group, regions, { natsServer, policies: flags.policies, actors, io, scalers });
+      await start(group, regions, { natsServer, policies, actors, io, scalers });
       if (!io.signal.aborted)
         io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
       await group.untilAborted(io.signal);

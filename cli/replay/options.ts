@@ -72,7 +72,7 @@ export function parseReplayOptions(
     top: wholeNumber("top", flags.top, 0),
     regions: parseRegionList(flags.regions),
     recordFile: flags.record,
-    policyFile: flags.policies,
+    policyFile: flags.policies === undefined ? undefined : resolve(flags.policies),
     isOffline: flags.offline,
     withOracle: flags.oracle,
     asJson: flags.json,

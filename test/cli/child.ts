@@ -21,9 +21,9 @@ export class ParlChild {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown[]>;
 
-  constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}, cwd = ROOT) {
     this.#child = spawn(process.execPath, [MAIN, ...argv], {
-      cwd: ROOT,
+      cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -57,8 +57,12 @@ export class ParlChild {
   }
 }
 
-export function runParl(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended> {
-  return new ParlChild(argv, env).ended();
+export function runParl(
+  argv: readonly string[],
+  env?: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<Ended> {
+  return new ParlChild(argv, env, cwd).ended();
 }
 
 /** Whether a process is there, be it dead but not yet taken note of by its parent. */

@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { runParl } from "./child.ts";
 
@@ -32,4 +35,24 @@ it.each([
   expect(code).toBe(exitCode);
   expect(stderr).toMatch(/^\{.*\}\n$/);
   expect(JSON.parse(stderr)).toMatchObject({ error: { ...fields, message: expect.any(String) } });
+});
+
+it("finds the policies that come with PARL from any folder, and others from the one it is called in", async () => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "parl-elsewhere-")));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const shipped = await runParl(["explain", "--json"], {}, folder);
+  expect(shipped).toMatchObject({ code: 0, stderr: "" });
+  expect(shipped.stdout).toContain("per-key");
+
+  const missing = {
+    code: 1,
+    stderr: expect.stringContaining(`parl explain: ${folder}/mine.yaml: cannot be read`),
+  };
+  expect(await runParl(["explain", "--policies", "mine.yaml"], {}, folder)).toMatchObject(missing);
+  expect(await runParl(["explain"], { PARL_POLICIES: "./mine.yaml" }, folder)).toMatchObject(missing);
+  await writeFile(
+    join(folder, "mine.yaml"),
+    "version: 1\npolicies: [{ name: mine, dimension: key, algorithm: gcra, limit: 1, window: 1s }]",
+  );
+  expect((await runParl(["explain", "--policies", "mine.yaml"], {}, folder)).stdout).toMatch(/^mine\n/);
 });
