@@ -151,8 +151,10 @@ export const actor: Command = {
         process.adopt(document);
         io.stderr.write(`parl actor ${flags.region}: ${policyFile} reloaded\n`);
       },
-      onError: (error) =>
-        io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`),
+      onError: (error) => {
+        process.keepPolicies(error);
+        io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`);
+      },
     });
     const { natsVersion, member } = process;
     // Without the password that an address may carry.

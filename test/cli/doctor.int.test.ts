@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
@@ -8,6 +8,7 @@ import { EXIT_FAILED, EXIT_OK, runCommand } from "../../cli/command.ts";
 import { doctor } from "../../cli/doctor.ts";
 import { startNatsServer } from "../harness/nats-server.ts";
 import { startRegion, type TestRegion } from "../harness/region.ts";
+import { ParlChild } from "./child.ts";
 
 const GOOD_POLICIES = fileURLToPath(new URL("../../deploy/policies/default.yaml", import.meta.url));
 const BAD_POLICIES = fileURLToPath(new URL("../fixtures/policies/bad/limits.yaml", import.meta.url));
@@ -100,6 +101,31 @@ it("does not take a file that nobody reads for the policies in force", async () 
     /ok +eu: actor .* decides by per-key, per-user, .* not what the policies looked at say/,
   );
   expect((await examine(...at(region.nats.url))).stdout).not.toContain("decides by");
+});
+
+it("tells why a running process does not go by its policy file, whatever file doctor itself reads", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  const policies = join(folder, "running.yaml");
+  await copyFile(GOOD_POLICIES, policies);
+  const server = await startNatsServer();
+  const flags = ["--nats", server.url, "--policies", policies, "--claim-at-once"];
+  const actor = new ParlChild(["actor", "--region", "eu", "--id", "eu-7", ...flags]);
+  onTestFinished(async () => {
+    await actor.stop();
+    await server.stop();
+    await rm(folder, { recursive: true });
+  });
+  await actor.untilPrinted(/ready/);
+  expect(await complaints(...at(server.url))).toEqual(new Map());
+
+  await copyFile(BAD_POLICIES, policies);
+  await expect.poll(async () => [...(await complaints(...at(server.url))).keys()]).toEqual(["eu: policies"]);
+  const wrong = (await complaints(...at(server.url))).get("eu: policies");
+  expect(wrong).toContain(`last good ones kept by eu-7: ${policies} has 9 problems:`);
+  expect(wrong).toContain("policies[0].limit must be");
+
+  await copyFile(GOOD_POLICIES, policies);
+  await expect.poll(() => complaints(...at(server.url))).toEqual(new Map());
 });
 
 it("names a region without an actor, and a server without the mappings", async () => {
