@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Backend, VerdictSink } from "../../bench/backend.ts";
+import type { Decider, VerdictSink } from "../../bench/backend.ts";
 import { drive } from "../../bench/driver.ts";
 import type { EventColumns } from "../../bench/events.ts";
 import { columns } from "./small-trace.ts";
@@ -14,8 +14,7 @@ class WorkClock {
 }
 
 /** Admits even events; takes `workUs` for each, or what `stalls` says of it. */
-class SyncBackend implements Backend {
-  readonly name = "test";
+class SyncBackend implements Decider {
   readonly batches: number[] = [];
   readonly #clock: WorkClock;
   readonly #stalls: ReadonlyMap<number, number>;
@@ -31,14 +30,6 @@ class SyncBackend implements Backend {
       this.#clock.work(this.#stalls.get(index) ?? 1);
       sink.decided(index, index % 2 === 0);
     }
-  }
-
-  footprint(): Promise<never> {
-    return Promise.reject(new Error("not asked for here"));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }
 

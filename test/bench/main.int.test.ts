@@ -7,8 +7,9 @@ import { runBench, runShell } from "./run-bench.ts";
 
 const COLUMNS = [
   "algo backend dist rate keys over_admit_pct under_admit_pct bytes_per_key p50_us p99_us p999_us",
-  "decisions_per_s redis_used_mem envelope pace clock shape zipf_s seed trace limit window_us burst",
-  "duration_us events denied distinct_keys live_keys elapsed_s cpu cores memory_gib node commit",
+  "decisions_per_s redis_used_mem envelope pace clock batch batch_as round_trips shape zipf_s seed trace",
+  "limit window_us burst duration_us events denied distinct_keys held_keys live_keys elapsed_s",
+  "cpu cores memory_gib node commit",
 ]
   .join(" ")
   .split(" ");
