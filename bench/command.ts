@@ -5,6 +5,8 @@ import { Flags, helpText, type FlagTable } from "./flags.ts";
 export interface Command {
   readonly synopsis: string;
   readonly flags: FlagTable;
+  /** Whether words without dashes mean anything. */
+  readonly takesWords?: boolean;
   run(flags: Flags): Promise<void>;
 }
 
@@ -20,7 +22,7 @@ export async function runCommand(command: Command): Promise<void> {
     return;
   }
   try {
-    await command.run(new Flags(command.flags, args));
+    await command.run(new Flags(command.flags, args, { takesWords: command.takesWords === true }));
   } catch (error) {
     if (!(error instanceof ParlError)) throw error;
     process.stderr.write(`${error.message}\n`);

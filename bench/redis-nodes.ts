@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 import type { AlgorithmParams } from "../algorithms/algorithm.ts";
 import { invalidArgument } from "../core/errors.ts";
 import { homeShard } from "../core/key.ts";
+import { US_PER_S } from "../core/units.ts";
 import { connectRedis } from "../lua/redis-connection.ts";
 import { RedisLimiter } from "../lua/redis-limiter.ts";
 import { startRedis } from "./redis-process.ts";
@@ -22,6 +23,13 @@ export interface NodeMemory {
   readonly keptBytes: number;
   /** What the operating system has given it. */
   readonly residentBytes: number;
+}
+
+/** Time that servers have spent since they started or were told to forget it, all together. */
+export interface NodeEffort {
+  /** In commands, as Redis times them: scripts include what they call. */
+  readonly commandUs: number;
+  readonly cpuUs: number;
 }
 
 export class RedisNodes implements AsyncDisposable {
@@ -81,7 +89,7 @@ export class RedisNodes implements AsyncDisposable {
   }
 
   async memory(): Promise<NodeMemory> {
-    const infos = await Promise.all(this.connections.map(async (redis) => redis.info("memory")));
+    const infos = await this.#infos("memory");
     const total = (field: string): number => sum(infos.map((info) => numberIn(info, field)));
     const usedBytes = total("used_memory");
     return {
@@ -91,9 +99,23 @@ export class RedisNodes implements AsyncDisposable {
     };
   }
 
+  /** @param command in lower case, such as evalsha */
+  async effort(command: string): Promise<NodeEffort> {
+    const infos = await this.#infos("commandstats", "cpu");
+    const cpuUs = (field: string): number => US_PER_S * sum(infos.map((info) => numberIn(info, field)));
+    return {
+      commandUs: sum(infos.map((info) => numberIn(info, `cmdstat_${command}:calls=\\d+,usec`, "="))),
+      cpuUs: cpuUs("used_cpu_user") + cpuUs("used_cpu_sys"),
+    };
+  }
+
   /** Forgets all keys, and returns when their memory is free. */
   async clear(): Promise<void> {
     await Promise.all(this.connections.map(async (redis) => redis.flushdb("SYNC")));
+  }
+
+  #infos(...sections: string[]): Promise<string[]> {
+    return Promise.all(this.connections.map(async (redis) => redis.info(...sections)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -115,9 +137,9 @@ async function versionOf([redis]: readonly Redis[]): Promise<string> {
   return /^redis_version:(\S+)/m.exec((await redis?.info("server")) ?? "")?.[1] ?? "unknown";
 }
 
-/** A field of INFO; 0 when this server has none of it. */
-function numberIn(info: string, field: string): number {
-  return Number(new RegExp(`^${field}:(\\d+)`, "m").exec(info)?.[1] ?? 0);
+/** A field of INFO, a pattern; 0 when this server has none of it. */
+function numberIn(info: string, field: string, separator = ":"): number {
+  return Number(new RegExp(`^${field}${separator}([\\d.]+)`, "m").exec(info)?.[1] ?? 0);
 }
 
 function sum(values: readonly number[]): number {

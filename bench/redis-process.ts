@@ -26,6 +26,11 @@ export async function startRedis(): Promise<RedisProcess> {
   };
 }
 
+/** Of the Redis that would be started. */
+export function redisVersion(): string {
+  return located().version;
+}
+
 function located(): { path: string; version: string } {
   const root = fileURLToPath(new URL("..", import.meta.url));
   try {
