@@ -1,7 +1,7 @@
 /**
  * A file that is whole or not there: text is streamed to a temporary file beside the target, flushed to
  * the disk and renamed over it. When anything fails the temporary file goes and one typed error names the
- * target and the reason.
+ * target and the reason. Files that belong together are all renamed, or none is.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
@@ -18,9 +18,8 @@ export function writeWhole(path: string, chunks: Chunks): Promise<void> {
   return writeAllWhole(new Map([[path, chunks]]));
 }
 
-/** Several files that belong together: each is whole beside its target before the first takes its place. */
+/** Several files: each is whole beside its target before the first takes its place. */
 export async function writeAllWhole(files: ReadonlyMap<string, Chunks>): Promise<void> {
-  const temporary = (path: string): string => `${path}.${process.pid}.part`;
   const paths = [...files.keys()];
   let current = paths[0]!;
   try {
@@ -38,6 +37,10 @@ export async function writeAllWhole(files: ReadonlyMap<string, Chunks>): Promise
     await Promise.all(paths.map((path) => rm(temporary(path), { force: true })));
     throw unwritable(current, cause);
   }
+}
+
+function temporary(path: string): string {
+  return `${path}.${process.pid}.part`;
 }
 
 /** @throws ParlError PARL_INVALID_FILE when it cannot be made */
