@@ -34,6 +34,8 @@ const PING = "PING, pipelined";
 const EMPTY = "empty script, pipelined";
 const PIPELINED = "GCRA, pipelined";
 const ONE_CALL = "GCRA, one call";
+/** What a pipelined decision is made of. */
+const PARTS = ["the way: as PING", "calling a script", "deciding"] as const;
 
 /** Sends a batch and waits for all its answers. */
 type Way = (asks: readonly Ask[]) => Promise<unknown>;
@@ -79,9 +81,9 @@ export const batching: Experiment = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: batching.title,
     data: { values: rows as object[] },
-    hconcat: [
+    vconcat: [
       {
-        width: 300,
+        width: 420,
         mark: { type: "line", point: true },
         encoding: {
           x: batchAxis(),
@@ -95,19 +97,22 @@ export const batching: Experiment = {
         },
       },
       {
-        width: 300,
+        width: 420,
+        height: 150,
         transform: [
           { filter: `datum.way === '${PIPELINED}'` },
-          { calculate: "max(0, datum.way_us)", as: "the way: as PING" },
-          { calculate: "max(0, datum.call_us)", as: "calling a script" },
-          { calculate: "max(0, datum.decide_us)", as: "deciding" },
-          { fold: ["the way: as PING", "calling a script", "deciding"], as: ["part", "us"] },
+          { calculate: "max(0, datum.way_us)", as: PARTS[0] },
+          { calculate: "max(0, datum.call_us)", as: PARTS[1] },
+          { calculate: "max(0, datum.decide_us)", as: PARTS[2] },
+          { fold: [...PARTS], as: ["part", "us"] },
+          { calculate: `indexof(${JSON.stringify(PARTS)}, datum.part)`, as: "place" },
         ],
         mark: { type: "bar" },
         encoding: {
           x: { field: "batch", type: "ordinal", title: "batch, pipelined" },
           y: { field: "us", type: "quantitative", title: "µs a decision" },
           color: { field: "part", type: "nominal", sort: null, title: null },
+          order: { field: "place", type: "quantitative" },
         },
       },
     ],

@@ -19,7 +19,7 @@ const WINDOW_US = micros(3_600 * US_PER_S);
 const BUSY_SHARE = 10;
 const BUSY_HITS = 10;
 
-interface Case {
+export interface FilledCase {
   readonly algorithm: AlgorithmName;
   readonly backend: "local" | "redis";
   readonly keys: number;
@@ -42,7 +42,7 @@ export const bytesPerKey: Experiment = {
     const rows: Finding[] = [];
     for (const each of cases) {
       const within = (share: number): void => progress((rows.length + share) / cases.length);
-      rows.push({ ...each, ...(each.backend === "local" ? await here(each) : await inRedis(each, within)) });
+      rows.push(await filled(each, within));
       within(0);
     }
     return rows;
@@ -67,7 +67,7 @@ export const bytesPerKey: Experiment = {
   }),
 };
 
-function casesOf(algorithm: AlgorithmName, keys: number): Case[] {
+function casesOf(algorithm: AlgorithmName, keys: number): FilledCase[] {
   return (["local", "redis"] as const).flatMap((backend) => [
     { algorithm, backend, keys, hits: 1 },
     ...(algorithm === "sliding-log"
@@ -76,13 +76,18 @@ function casesOf(algorithm: AlgorithmName, keys: number): Case[] {
   ]);
 }
 
-async function here({ algorithm, keys, hits }: Case): Promise<Finding> {
+/** Fills one backend, and measures it. */
+export async function filled(each: FilledCase, onProgress: (share: number) => void): Promise<Finding> {
+  return { ...each, ...(each.backend === "local" ? await here(each) : await inRedis(each, onProgress)) };
+}
+
+async function here({ algorithm, keys, hits }: FilledCase): Promise<Finding> {
   const { rssBytes } = await filledProcess({ contestant: algorithm, keys, shards: SHARDS_DEFAULT, hits });
   return { bytes_per_key: rssBytes / keys, resident_bytes_per_key: rssBytes / keys };
 }
 
 async function inRedis(
-  { algorithm, keys, hits }: Case,
+  { algorithm, keys, hits }: FilledCase,
   onProgress: (share: number) => void,
 ): Promise<Finding> {
   await using nodes = await RedisNodes.start();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AlgorithmName, AlgorithmParams } from "../../algorithms/algorithm.ts";
+import type { Decider } from "../../bench/backend.ts";
 import { drive, type DriveOptions } from "../../bench/driver.ts";
 import { nameKeys } from "../../bench/events.ts";
 import { LocalBackend } from "../../bench/local-backend.ts";
@@ -7,7 +8,7 @@ import { RedisBackend, type RedisUse } from "../../bench/redis-backend.ts";
 import { RedisNodes } from "../../bench/redis-nodes.ts";
 import { micros } from "../../core/units.ts";
 import { startRedisServer } from "../harness/redis-server.ts";
-import { eventsOf, SMALL_HEADER } from "./small-trace.ts";
+import { columns, eventsOf, SMALL_HEADER } from "./small-trace.ts";
 
 const OPTIONS: DriveOptions = { pace: "max", nowUs: () => performance.now() * 1_000 };
 const ALONE: RedisUse = { clock: "app", batch: 1, batching: "pipeline" };
@@ -63,6 +64,61 @@ describe("the Redis backend", () => {
     expect(bytesPerKey).toBeGreaterThan(100);
     expect(bytesPerKey).toBeLessThan(300);
     expect(redisUsedMem).toBeGreaterThan(liveKeys * bytesPerKey);
+  });
+
+  it("forgets no debt because time passes slower in the trace than in Redis", async () => {
+    const [redis] = nodes.connections;
+    const brief = { algorithm: "gcra", limit: 1, windowUs: micros(1_000) } as const;
+    const events = columns([
+      [0, 0, 1],
+      [999, 0, 1],
+      [1_000, 0, 1],
+    ]);
+    const backend = await RedisBackend.open(nodes, { events, names: ["key-0"] }, brief, ALONE);
+    const allowed: boolean[] = [];
+    const sink = { decided: (index: number, isAllowed: boolean) => void (allowed[index] = isAllowed) };
+    for (const index of events.key.subarray(0, events.count).keys()) {
+      backend.submit(index, index + 1, sink);
+      while (allowed[index] === undefined) await backend.turn();
+      for (const endMs = performance.now() + 5; performance.now() < endMs;) await redis!.ping();
+    }
+    expect(allowed).toEqual([true, false, true]);
+  });
+
+  it("makes the driver wait while a server owes many answers, and what is due then is late", async () => {
+    const server = await startRedisServer();
+    try {
+      await using one = await RedisNodes.connect([server.url]);
+      const count = 12_000;
+      const events = columns(Array.from({ length: count }, (_, index) => [index, 0, 1] as const));
+      const backend = await RedisBackend.open(one, { events, names: ["key-0"] }, params("gcra"), ALONE);
+      let submitted = 0;
+      let turns = 0;
+      const watched: Decider = {
+        submit: (from, to, sink) => {
+          submitted = to;
+          backend.submit(from, to, sink);
+        },
+        turn: async () => {
+          turns += 1;
+          await backend.turn();
+        },
+      };
+      server.pause();
+      const driven = drive(events, watched, { ...OPTIONS, pace: "real" });
+      await expect.poll(() => submitted, { interval: 1 }).toBeGreaterThan(4_000);
+      const turned = turns;
+      await expect.poll(() => performance.now(), { interval: 1 }).toBeGreaterThan(performance.now() + 100);
+      expect([turns, submitted]).toEqual([turned, submitted]);
+      expect(submitted).toBeLessThanOrEqual(5_000);
+      server.resume();
+      const { p50Us, admitted } = await driven;
+      expect(admitted).toHaveLength(count);
+      expect(p50Us).toBeGreaterThan(80_000);
+    } finally {
+      server.resume();
+      await server.stop();
+    }
   });
 
   it("ends a run with the first failure", async () => {
