@@ -1,12 +1,18 @@
-import { mkdtemp, readdir, readFile, rm, truncate } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BENCH_FLAGS, measuredRow } from "../../bench/bench-command.ts";
+import { freePort } from "../../bench/child.ts";
 import { Flags } from "../../bench/flags.ts";
 import type { Row } from "../../bench/row.ts";
+import { locateRedisServer } from "../../deploy/setup/locate.mjs";
 import { runBench, runShell } from "./run-bench.ts";
 
+const ROOT = new URL("../../", import.meta.url).pathname;
 const COLUMNS = [
   "algo backend dist rate keys over_admit_pct under_admit_pct bytes_per_key p50_us p99_us p999_us",
   "decisions_per_s redis_used_mem envelope pace clock batch batch_as round_trips shape zipf_s seed trace",
@@ -177,6 +183,26 @@ describe("npm run bench", () => {
     expect((await readdir(folder)).filter((name) => name.startsWith("full"))).toEqual([]);
   });
 
+  it("takes its Redis along when it is told to end", async () => {
+    const port = String(await freePort());
+    const endless = ["--algo", "gcra", "--backend", "redis", "--duration", "1m", "--rate", "1_000"];
+    // A Redis that says where it is.
+    const program = join(folder, "redis-server");
+    const real = locateRedisServer({ root: ROOT, env: process.env }).path;
+    await writeFile(program, `#!/bin/sh\necho "$@" > "$0.args"\nexec "${real}" "$@"\n`, { mode: 0o755 });
+    const child = spawn(process.execPath, [join(ROOT, "bench/main.ts"), ...endless, "--metrics-port", port], {
+      stdio: "ignore",
+      env: { ...process.env, PARL_REDIS_SERVER: program },
+    });
+    const ended = once(child, "exit");
+    await expect.poll(() => answers(`http://127.0.0.1:${port}/metrics`), { timeout: 10_000 }).toBe(true);
+    const redis = Number(/--port (\d+)/.exec(await readFile(`${program}.args`, "utf8"))?.[1]);
+    expect(await isOpen(redis)).toBe(true);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([143, null]);
+    await expect.poll(() => isOpen(redis)).toBe(false);
+  });
+
   it("refuses half a trace", async () => {
     const half = join(folder, "half.trace.gz");
     await runBench("gen.ts", "--out", half);
@@ -186,3 +212,22 @@ describe("npm run bench", () => {
     expect(stderr).toMatch(/^trace .*half\.trace\.gz: truncated .*\n$/);
   });
 });
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
