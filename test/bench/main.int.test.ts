@@ -185,12 +185,12 @@ describe("npm run bench", () => {
 
   it("takes its Redis along when it is told to end", async () => {
     const port = String(await freePort());
-    const endless = ["--algo", "gcra", "--backend", "redis", "--duration", "1m", "--rate", "1_000"];
+    const lengthy = ["--algo", "gcra", "--backend", "redis", "--duration", "30s", "--rate", "100"];
     // A Redis that says where it is.
     const program = join(folder, "redis-server");
     const real = locateRedisServer({ root: ROOT, env: process.env }).path;
     await writeFile(program, `#!/bin/sh\necho "$@" > "$0.args"\nexec "${real}" "$@"\n`, { mode: 0o755 });
-    const child = spawn(process.execPath, [join(ROOT, "bench/main.ts"), ...endless, "--metrics-port", port], {
+    const child = spawn(process.execPath, [join(ROOT, "bench/main.ts"), ...lengthy, "--metrics-port", port], {
       stdio: "ignore",
       env: { ...process.env, PARL_REDIS_SERVER: program },
     });
