@@ -94,8 +94,9 @@ async function watched(
   const filledMs = performance.now();
   const until = filledMs + (hasLifetime ? patienceMs : lifetimeMs * 1.5);
   while ((await look()) > 0 && performance.now() < until) {
-    progress(0.5 + (performance.now() - filledMs) / (until - filledMs) / 2);
+    progress(Math.min(1, 0.5 + (performance.now() - filledMs) / (until - filledMs) / 2));
     await setTimeout(everyMs);
   }
+  progress(1);
   return rows;
 }
