@@ -1,6 +1,8 @@
 /** The experiments of the lab, in the order they are run and told. */
+import { accuracyMemory } from "./accuracy-memory.ts";
 import { boundaryBurst } from "./boundary-burst.ts";
 import { burstShaping } from "./burst-shaping.ts";
 import type { Experiment } from "./experiment.ts";
+import { logBreakEven } from "./log-break-even.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [boundaryBurst, burstShaping];
+export const EXPERIMENTS: readonly Experiment[] = [boundaryBurst, accuracyMemory, logBreakEven, burstShaping];
