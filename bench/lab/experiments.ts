@@ -2,7 +2,14 @@
 import { accuracyMemory } from "./accuracy-memory.ts";
 import { boundaryBurst } from "./boundary-burst.ts";
 import { burstShaping } from "./burst-shaping.ts";
+import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { logBreakEven } from "./log-break-even.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [boundaryBurst, accuracyMemory, logBreakEven, burstShaping];
+export const EXPERIMENTS: readonly Experiment[] = [
+  boundaryBurst,
+  accuracyMemory,
+  logBreakEven,
+  burstShaping,
+  clockSkew,
+];
