@@ -5,6 +5,7 @@ import { burstShaping } from "./burst-shaping.ts";
 import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { logBreakEven } from "./log-break-even.ts";
+import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   boundaryBurst,
@@ -12,4 +13,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   logBreakEven,
   burstShaping,
   clockSkew,
+  preAllocatedBucket,
 ];
