@@ -12,10 +12,15 @@ const PARAMS: AlgorithmParams = {
   windowUs: micros(1_000),
   subWindows: 4,
 };
-const ASKS = fc.array(
-  fc.record({ gapUs: fc.oneof(fc.nat(3_000), fc.nat(120), fc.constant(0)), key: fc.nat(KEYS - 1) }),
-  { maxLength: 150 },
+/** Most asks fall into the sub-window of the one before. */
+const GAP_US = fc.oneof(
+  fc.constant(0),
+  fc.constant(0),
+  fc.nat(20),
+  fc.constantFrom(250, 1_000),
+  fc.nat(3_000),
 );
+const ASKS = fc.array(fc.record({ gapUs: GAP_US, key: fc.nat(KEYS - 1) }), { minLength: 40, maxLength: 150 });
 const SIZE = fc.record({ width: fc.integer({ min: 1, max: 8 }), depth: fc.integer({ min: 1, max: 3 }) });
 
 describe("one sketch for all keys", () => {

@@ -6,7 +6,9 @@ import { expectedOutcome, mostInAnyWindow, Oracle, type Admission } from "../../
 import { micros } from "../../../core/units.ts";
 
 const WINDOW_US = micros(1_000);
-const GAPS_US = fc.array(fc.oneof(fc.nat(1_500), fc.nat(60), fc.constant(0)), { maxLength: 120 });
+/** Whole windows and halves among them, for their edges. */
+const GAP_US = fc.oneof(fc.constant(0), fc.nat(60), fc.constantFrom(500, 1_000), fc.nat(1_500));
+const GAPS_US = fc.array(GAP_US, { minLength: 40, maxLength: 160 });
 
 function paramsOf(limit: number): AlgorithmParams {
   return { algorithm: "sliding-log", limit, windowUs: WINDOW_US };

@@ -25,9 +25,16 @@ describe("the state of a trace's keys", () => {
     const meter = new StateMeter(LOG);
     meter.admit(1, START_US);
     expect(meter.fullest()).toEqual({ keys: 1, bytes: 12 + 16 + 4 * 12 });
-    const larger = new StateMeter(LOG);
-    for (let i = 0; i < 5; i += 1) larger.admit(1, START_US + i);
-    expect(larger.fullest()).toEqual({ keys: 1, bytes: 12 + 16 + 8 * 12 });
+    for (const [units, ring] of [
+      [4, 4],
+      [5, 8],
+      [9, 16],
+      [17, 32],
+    ] as const) {
+      const larger = new StateMeter(LOG);
+      for (let i = 0; i < units; i += 1) larger.admit(1, START_US + i);
+      expect(larger.fullest()).toEqual({ keys: 1, bytes: 12 + 16 + ring * 12 });
+    }
   });
 
   it("lets a key go once its state is as good as new, and not before", () => {
@@ -40,8 +47,8 @@ describe("the state of a trace's keys", () => {
   it("forgets the ring of a key that was asleep", () => {
     const meter = new StateMeter(LOG);
     for (let i = 0; i < 5; i += 1) meter.admit(1, START_US + i);
-    meter.admit(1, START_US + 2 * WINDOW_US);
-    meter.admit(2, START_US + 2 * WINDOW_US);
+    const laterUs = START_US + 4 + WINDOW_US;
+    for (const key of [1, 2]) meter.admit(key, laterUs);
     expect(meter.fullest()).toEqual({ keys: 2, bytes: 2 * (12 + 16 + 4 * 12) });
   });
 
