@@ -6,12 +6,12 @@ import { fileURLToPath } from "node:url";
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { AccuracyMeter } from "../accuracy.ts";
-import { EventColumns, nameKeys } from "../events.ts";
-import { LocalBackend } from "../local-backend.ts";
+import { EventColumns } from "../events.ts";
 import { generateEvents } from "../trace-generator.ts";
 import { readTrace } from "../trace-reader.ts";
 import { START_US, type Trace } from "../trace.ts";
 import type { Experiment, Finding, Scale } from "./experiment.ts";
+import { ManyKeys } from "./many-keys.ts";
 import { percent, toThousandths } from "./percent.ts";
 import { StateMeter } from "./state-meter.ts";
 
@@ -177,23 +177,24 @@ function byLimit(rows: readonly Finding[]) {
 
 async function rowsOf(traffic: Traffic, policy: Policy, { seed }: Scale): Promise<Finding[]> {
   const { header, events } = await traffic.trace(policy, seed);
-  const names = nameKeys(events, header.keys);
   const byLog = new Uint8Array(events.count);
   return LIMITERS.map((limiter) => {
     const { name, ...algorithm } = limiter;
     const params = { ...algorithm, limit: policy.limit, windowUs: micros(policy.windowS * US_PER_S) };
-    const accuracy = new AccuracyMeter(events, names.length, params);
+    const accuracy = new AccuracyMeter(events, header.keys, params);
     const state = new StateMeter(params);
     let refused = 0;
     let unlikeLog = 0;
-    const decided = (index: number, isAllowed: boolean): void => {
+    const table = new ManyKeys(params, header.keys, seed);
+    for (let index = 0; index < events.count; index += 1) {
+      const [key, atUs] = [events.key[index]!, events.atUs[index]!];
+      const isAllowed = table.ask(key, 1, atUs);
       accuracy.observe(index, isAllowed);
-      if (isAllowed) state.admit(events.key[index]!, events.atUs[index]!);
+      if (isAllowed) state.admit(key, atUs);
       else refused += 1;
       if (limiter === LIMITERS[0]) byLog[index] = Number(isAllowed);
       else if (byLog[index] !== Number(isAllowed)) unlikeLog += 1;
-    };
-    new LocalBackend(events, names, params, seed).submit(0, events.count, { decided });
+    }
     const { overAdmitPct, underAdmitPct } = accuracy.result();
     const { keys, bytes } = state.fullest();
     return {

@@ -3,10 +3,7 @@
  * of them, beside the exact log and the windows of counts, on the same traffic.
  */
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
-import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
-import { Verdict } from "../../core/decision.ts";
-import { Prng } from "../../core/prng.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { AccuracyMeter, type Accuracy } from "../accuracy.ts";
 import { EventColumns } from "../events.ts";
@@ -14,6 +11,7 @@ import { generateEvents } from "../trace-generator.ts";
 import { START_US } from "../trace.ts";
 import { CountMinWindow } from "./count-min-window.ts";
 import type { Experiment } from "./experiment.ts";
+import { ManyKeys } from "./many-keys.ts";
 import { percent, toThousandths } from "./percent.ts";
 import { RingLog } from "./ring-log.ts";
 import { StateMeter, type Fullest } from "./state-meter.ts";
@@ -139,15 +137,8 @@ function params(algorithm: AlgorithmParams["algorithm"]): AlgorithmParams {
 }
 
 function keyTable(algorithm: AlgorithmParams["algorithm"], seed: number): Limiter {
-  const limiter = new KeyedLimiter(createAlgorithm(params(algorithm)));
-  const verdict = new Verdict();
-  const prng = new Prng(seed);
-  const identities = Array.from({ length: TRAFFIC.keys }, () => [prng.u32(), prng.u32()] as const);
-  return (key, atUs) => {
-    const [high, low] = identities[key]!;
-    limiter.decide(high, low, 1, micros(atUs), verdict);
-    return verdict.outcome === "allowed";
-  };
+  const table = new ManyKeys(params(algorithm), TRAFFIC.keys, seed);
+  return (key, atUs) => table.ask(key, 1, atUs);
 }
 
 function rings(places: number): Limiter {

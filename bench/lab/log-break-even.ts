@@ -7,12 +7,9 @@
  * and its total by how many keys are awake at once. Measured in the key tables and rings themselves.
  */
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
-import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
-import { createAlgorithm } from "../../algorithms/registry.ts";
-import { Verdict } from "../../core/decision.ts";
-import { Prng } from "../../core/prng.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import type { Experiment } from "./experiment.ts";
+import { ManyKeys } from "./many-keys.ts";
 
 /** Whole pages of rings of any size. */
 const KEYS = 4_096;
@@ -81,16 +78,12 @@ export const logBreakEven: Experiment = {
 /** Of keys that have each been allowed `units` units at as many moments of one window. */
 function bytesPerKey({ algorithm, subWindows }: Limiter, units: number, seed: number): number {
   const params = { algorithm, limit: units, windowUs: WINDOW_US, ...(subWindows && { subWindows }) };
-  const limiter = new KeyedLimiter(createAlgorithm(params));
-  const verdict = new Verdict();
-  const prng = new Prng(seed);
-  const identities = Array.from({ length: KEYS }, () => [prng.u32(), prng.u32()] as const);
+  const table = new ManyKeys(params, KEYS, seed);
   const startUs = 1_000 * WINDOW_US;
   // What is no log keeps the same words for any number of units.
   const moments = algorithm === "sliding-log" ? units : 1;
   for (let moment = 0; moment < moments; moment += 1) {
-    for (const [high, low] of identities)
-      limiter.decide(high, low, units / moments, micros(startUs + moment), verdict);
+    for (let key = 0; key < KEYS; key += 1) table.ask(key, units / moments, startUs + moment);
   }
-  return limiter.bytes() / limiter.keys;
+  return table.bytes() / KEYS;
 }
