@@ -12,10 +12,11 @@ import { Prng } from "../../core/prng.ts";
 import { AccuracyMeter } from "../accuracy.ts";
 import { Arrivals } from "../arrivals.ts";
 import { EventColumns } from "../events.ts";
+import { ExpiringKey } from "./expiring-key.ts";
 import type { Experiment, Finding } from "./experiment.ts";
 import { percent, toThousandths } from "./percent.ts";
 import { SingleKey } from "./single-key.ts";
-import { trustingLimiter, type TrustingLimiter } from "./trusting-limiter.ts";
+import { trustingLimiter } from "./trusting-limiter.ts";
 
 const LIMIT = 100;
 const WINDOW_US = micros(10 * US_PER_S);
@@ -27,6 +28,8 @@ const DURATION_US = 600 * US_PER_S;
 const RATE_EACH = 10;
 /** Where the fast client comes and goes: as long here as away. */
 const SPELL_US = 10 * US_PER_S;
+/** Longer than a burst lasts, and the skew with it. */
+const KEPT_MS = 10_000;
 const START_US = 1_000 * WINDOW_US;
 
 interface Ask {
@@ -38,12 +41,17 @@ interface Ask {
 interface Clock {
   readonly name: string;
   readonly skewUs: number;
-  limiter(params: AlgorithmParams): TrustingLimiter | undefined;
+  limiter(params: AlgorithmParams): Limiter | undefined;
 }
+
+/** Whether one unit is admitted, at a moment by the caller's clock and in true time, which is Redis'. */
+type Limiter = (callerUs: number, trueUs: number) => boolean;
 
 const CLOCKS: readonly Clock[] = [
   { name: "one clock, the server's", skewUs: 0, limiter: keyTable },
-  { name: "two clocks, running maximum", skewUs: SKEW_US, limiter: keyTable },
+  { name: "two clocks, key table", skewUs: SKEW_US, limiter: keyTable },
+  { name: "two clocks, Redis scripts", skewUs: SKEW_US, limiter: (params) => redisKey(params, 1) },
+  { name: "… that keep keys for 10 s", skewUs: SKEW_US, limiter: (params) => redisKey(params, KEPT_MS) },
   { name: "two clocks, believed", skewUs: SKEW_US, limiter: trustingLimiter },
 ];
 
@@ -56,8 +64,10 @@ export const clockSkew: Experiment = {
     "Under the server's clock both get the same and the envelope holds. Where each client's own time is believed, what " +
     "counts by window number or throws old events away admits too much, a token bucket that remembers a step back " +
     "is wound up without end, and GCRA starves the slow client instead: the fast one's TAT is always in its future. A " +
-    "running maximum makes the fastest clock everybody's: nothing is minted but the skew itself, once each time the " +
-    "fast client comes back, and the slow client lives on what the fast one leaves between two of its own asks.",
+    "running maximum, as key table and scripts have it, makes the fastest clock everybody's: the slow client lives on " +
+    "what the fast one leaves between two of its own asks, and when the fast one comes back four seconds flow at once. " +
+    "In the key table they were held back before, so that is all there ever is. In Redis a key whose debt has worn off " +
+    "expires, its running maximum with it, and every comeback mints them anew, unless keys are kept for longer.",
   isExact: true,
   run({ seed, progress }) {
     return SCENES.flatMap((scene, i) => {
@@ -82,7 +92,7 @@ export const clockSkew: Experiment = {
       column: { field: "clock", sort: CLOCKS.map(({ name }) => name), title: null },
     },
     spec: {
-      width: 230,
+      width: 150,
       height: 190,
       mark: { type: "bar", clip: true },
       encoding: {
@@ -100,10 +110,17 @@ function paramsOf(algorithm: AlgorithmParams["algorithm"]): AlgorithmParams {
   return algorithm.includes("window") || algorithm === "sliding-log" ? params : { ...params, burst: BURST };
 }
 
-function keyTable(params: AlgorithmParams): TrustingLimiter {
+/** Decides at the running maximum of all it was asked. */
+function keyTable(params: AlgorithmParams): Limiter {
   const key = new SingleKey(params);
   // SingleKey counts from a thousand windows on by itself.
   return (nowUs) => key.ask(nowUs - START_US).outcome === "allowed";
+}
+
+/** … until it is forgotten. */
+function redisKey(params: AlgorithmParams, ttlMinMs: number): Limiter {
+  const key = new ExpiringKey(params, ttlMinMs);
+  return (callerUs, trueUs) => key.ask(callerUs - START_US, trueUs);
 }
 
 /** Poisson arrivals of both clients, in true time. */
@@ -124,7 +141,7 @@ function measured(
   asks: readonly Ask[],
   { skewUs }: Clock,
   params: AlgorithmParams,
-  limiter: TrustingLimiter,
+  limiter: Limiter,
 ): Finding {
   const events = new EventColumns(asks.length);
   for (const { atUs } of asks) events.push(atUs, 0, 1);
@@ -132,7 +149,7 @@ function measured(
   const slow = { asked: 0, admitted: 0, lastUs: START_US, longestUs: 0 };
   const fast = { asked: 0, admitted: 0 };
   for (const [index, { atUs, isFast }] of asks.entries()) {
-    const isAdmitted = limiter(atUs + (isFast ? skewUs : -skewUs));
+    const isAdmitted = limiter(atUs + (isFast ? skewUs : -skewUs), atUs);
     accuracy.observe(index, isAdmitted);
     const client = isFast ? fast : slow;
     client.asked += 1;

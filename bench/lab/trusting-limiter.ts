@@ -14,7 +14,7 @@
 import type { AlgorithmName, AlgorithmParams } from "../../algorithms/algorithm.ts";
 
 /** Whether one unit is admitted at a moment. */
-export type TrustingLimiter = (nowUs: number) => boolean;
+type TrustingLimiter = (nowUs: number) => boolean;
 
 type Make = (params: AlgorithmParams) => TrustingLimiter;
 

@@ -43,19 +43,33 @@ describe("clock skew, under another seed", () => {
   });
 
   it.each(BUCKETS)(
-    "finds that a running maximum lets %s mint no more than what flows in four seconds",
+    "finds that a running maximum in the key table lets %s mint no more than what flows in four seconds",
     (algorithm) => {
-      const [, comesAndGoes] = of("running maximum", algorithm);
+      const [, comesAndGoes] = of("key table", algorithm);
       expect(numberOf(comesAndGoes, "over_admit_pct")).toBeGreaterThan(0);
-      for (const row of of("running maximum", algorithm)) {
+      for (const row of of("key table", algorithm)) {
         expect(numberOf(row, "over_admit_pct")).toBeLessThanOrEqual((100 * 40) / 20);
       }
     },
   );
 
+  it.each(BUCKETS)(
+    "finds that %s in Redis mints more, by the expiry of keys and by nothing else",
+    (algorithm) => {
+      const [tableAlways, tableComesAndGoes] = of("key table", algorithm);
+      const [always, comesAndGoes] = of("Redis scripts", algorithm);
+      expect(always).toEqual({ ...tableAlways, clock: always?.["clock"] });
+      expect(numberOf(comesAndGoes, "over_admit_pct")).toBeGreaterThan(
+        numberOf(tableComesAndGoes, "over_admit_pct") + 20,
+      );
+      const [, kept] = of("keys for 10 s", algorithm);
+      expect(kept).toEqual({ ...tableComesAndGoes, clock: kept?.["clock"] });
+    },
+  );
+
   it("finds the slow client behind under a running maximum, but not starved", () => {
     for (const algorithm of BUCKETS) {
-      const [both] = of("running maximum", algorithm, "both");
+      const [both] = of("key table", algorithm, "both");
       expect(numberOf(both, "slow_admitted_pct")).toBeLessThan(numberOf(both, "fast_admitted_pct") / 2);
       expect(numberOf(both, "slow_longest_wait_s")).toBeLessThan(10);
     }
