@@ -27,19 +27,6 @@ export class Drip {
     return Math.min(2 ** 31 - 1, Math.floor(this.field.horizonTicks / this.field.num));
   }
 
-  /**
-   * Units owed once `cost` more is charged; call it after `read`. At the bound no drip is under way, so that all
-   * that count in units owe to the tick what gcra.ts does.
-   */
-  owedAfter(units: number, cost: number): number {
-    const { owedUnitsMax } = this.field;
-    if (units + cost <= owedUnitsMax) return units + cost;
-    // Owed under a higher limit it may be more already.
-    if (units > owedUnitsMax) return units;
-    if (this.progressTicks > 0) this.progressTicks = 0;
-    return owedUnitsMax;
-  }
-
   read(words: Uint32Array, at: number, nowUs: Micros): void {
     const elapsed = -this.field.ticksAhead(words, at, nowUs);
     this.drips = elapsed > 0 ? Math.floor(elapsed / this.field.num) : 0;

@@ -29,14 +29,12 @@ export class Gcra implements Algorithm {
   readonly #limit: number;
   readonly #tat: MomentField;
   readonly #capacityTicks: number;
-  readonly #owedTicksMax: number;
 
   constructor(params: AlgorithmParams) {
     this.#limit = params.limit;
     this.capacity = params.limit === 0 ? 0 : (params.burst ?? params.limit);
     this.#tat = new MomentField(params.limit, params.windowUs, this.capacity);
     this.#capacityTicks = this.capacity * this.#tat.num;
-    this.#owedTicksMax = this.#tat.owedUnitsMax * this.#tat.num;
     this.staleAfterUs = this.#tat.staleAfterUs;
   }
 
@@ -67,11 +65,8 @@ export class Gcra implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const before = this.debtTicks(words, at, nowUs);
-    const debt = before + cost * this.#tat.num;
-    const isBounded = debt <= this.#owedTicksMax;
-    // Owed under a higher limit it may be more already.
-    this.#tat.store(words, at, isBounded ? debt : Math.max(before, this.#owedTicksMax), nowUs);
+    const debt = this.debtTicks(words, at, nowUs) + cost * this.#tat.num;
+    this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
   }
 
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {

@@ -63,9 +63,9 @@ export class LeakyBucket implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const level = this.#leak.owedAfter(this.#level(words, at, nowUs), cost);
+    const level = this.#level(words, at, nowUs) + cost;
     this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
-    words[at + LEVEL] = level;
+    words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
   }
 
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {

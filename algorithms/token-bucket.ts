@@ -57,8 +57,8 @@ export class TokenBucket implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const debt = this.capacity - this.#tokens(words, at, nowUs);
-    this.#store(words, at, this.capacity - this.#drip.owedAfter(debt, cost), nowUs);
+    const left = this.#tokens(words, at, nowUs) - cost;
+    this.#store(words, at, Math.max(left, this.capacity - this.#drip.unitsMax), nowUs);
   }
 
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {

@@ -47,7 +47,7 @@ export class Oracle {
     return outcome;
   }
 
-  /** Remembers usage that nobody was asked about: all of it, where PARL forgives what a bucket owes beyond 2·B. */
+  /** Remembers usage that nobody was asked about. */
   charge(cost: number, nowUs: number): void {
     this.#nowUs = Math.max(this.#nowUs, nowUs);
     if (cost > 0) this.admissions.push({ atUs: this.#nowUs, cost });

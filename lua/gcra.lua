@@ -40,14 +40,14 @@ return each_key(function(key, now_us, cost)
   local ahead
   now_us, ahead = owed(key, now_us, interval, ticks_per_us)
   if mode == 'report' and cost > 0 then
-    ahead = owe(key, now_us, ahead, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+    ahead = owe(key, now_us, ahead + cost * interval, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local tolerance = capacity * interval - ahead
   local increment = cost * interval
   if increment <= tolerance or cost == 0 then
     if cost > 0 then
-      ahead = owe(key, now_us, ahead, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+      ahead = owe(key, now_us, ahead + increment, interval, ticks_per_us, ttl_min_ms)
     end
     local remaining = math.max(0, math.floor((tolerance - increment) / interval))
     return allowed(remaining, math.ceil(ahead / ticks_per_us))

@@ -43,7 +43,7 @@ return each_key(function(key, now_us, cost)
   local retry_after_us = math.ceil((filled - brim) / ticks_per_us)
   local overflows = filled > brim and cost > 0 and mode == 'check'
   if cost > 0 and not overflows then
-    level = owe(key, now_us, level, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+    level = owe(key, now_us, filled, interval, ticks_per_us, ttl_min_ms)
   end
   local remaining = math.max(0, math.floor((brim - level) / interval))
   local empty_after_us = math.ceil(level / ticks_per_us)

@@ -40,7 +40,7 @@ return each_key(function(key, now_us, cost)
   local backlog
   now_us, backlog = owed(key, now_us, interval, ticks_per_us)
   if mode == 'report' and cost > 0 then
-    backlog = owe(key, now_us, backlog, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+    backlog = owe(key, now_us, backlog + cost * interval, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local places = capacity * interval - backlog
@@ -53,7 +53,7 @@ return each_key(function(key, now_us, cost)
   end
   local delay_us = math.ceil(backlog / ticks_per_us)
   if cost > 0 then
-    backlog = owe(key, now_us, backlog, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+    backlog = owe(key, now_us, backlog + work, interval, ticks_per_us, ttl_min_ms)
   end
   local remaining = math.max(0, math.floor((places - work) / interval))
   return allowed(remaining, math.ceil(backlog / ticks_per_us)) .. string.format(' %.0f', delay_us)

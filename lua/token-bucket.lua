@@ -44,7 +44,7 @@ return each_key(function(key, now_us, cost)
   local taken = cost * interval
   if taken <= level or cost == 0 or mode == 'report' then
     if cost > 0 then
-      missing = owe(key, now_us, missing, cost, capacity, interval, ticks_per_us, ttl_min_ms)
+      missing = owe(key, now_us, missing + taken, interval, ticks_per_us, ttl_min_ms)
       level = full - missing
     end
     return allowed(math.max(0, math.floor(level / interval)), math.ceil(missing / ticks_per_us))

@@ -9,9 +9,7 @@
 --
 --- @include "lifetime"
 
--- A report leaves a key owing at most so many capacities: what is in use, and once as much in debt.
-local CAPACITIES_OWED_MAX = 2
--- A new limit forgives more: sums with a whole capacity (2^51) stay below 2^53.
+-- More is forgiven: sums with a whole capacity (2^51) stay below 2^53.
 local DEBT_MAX = 4503599627370496
 
 -- The same share of a unit in ticks of another interval, rounded up: a changed limit forgives nothing.
@@ -41,9 +39,9 @@ local function owed(key, now_us, interval, ticks_per_us)
   return now_us, math.max(0, debt - (now_us - last_us) * ticks_per_us)
 end
 
--- Adds to a debt and writes it, for as long as it lasts. Answers it. Under a higher limit more may have been owed.
-local function owe(key, now_us, debt, cost, capacity, interval, ticks_per_us, ttl_min_ms)
-  debt = math.max(debt, math.min(debt + cost * interval, CAPACITIES_OWED_MAX * capacity * interval))
+-- Writes a debt, for as long as it lasts. Answers it.
+local function owe(key, now_us, debt, interval, ticks_per_us, ttl_min_ms)
+  debt = math.min(debt, DEBT_MAX)
   local ttl_ms = lifetime_ms(debt / ticks_per_us, ttl_min_ms)
   redis.call('SET', key, struct.pack('>ddd', now_us, debt, interval), 'PX', ttl_ms)
   return debt

@@ -133,16 +133,14 @@ const FORMULAS: Record<AlgorithmName, (params: AlgorithmParams) => Formula> = {
   "leaky-queue": bucket,
 };
 
-/** Debt times the window: a unit adds W, a microsecond drains L, and no more than two full buckets are owed. */
-function bucket({ limit, windowUs, burst = limit }: AlgorithmParams): Formula {
-  const owedMax = 2n * BigInt(burst) * BigInt(windowUs);
+/** Debt times the window: a unit adds W, a microsecond drains L. */
+function bucket({ limit, windowUs }: AlgorithmParams): Formula {
   const used = (events: readonly Event[], nowUs: number): bigint => {
     let debt = 0n;
     let lastUs = 0;
     for (const { atUs, cost } of [...events, { atUs: nowUs, cost: 0 }]) {
       const drained = BigInt(atUs - lastUs) * BigInt(limit);
       debt = (debt > drained ? debt - drained : 0n) + BigInt(cost) * BigInt(windowUs);
-      if (debt > owedMax) debt = owedMax;
       lastUs = atUs;
     }
     return debt;
