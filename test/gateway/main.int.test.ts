@@ -101,7 +101,9 @@ it("takes the largest report there is for no more than two bursts, and none beyo
   expect((await http.get("/allow?tenant=acme&key=greedy&tokens=0")).json.remaining).toBe(100);
   for (let i = 0; i < 3; i += 1) {
     const { json } = await http.post("/v1/report", { ...usage, tokens: 2 ** 31 - 1 });
-    expect(json).toMatchObject({ charged: 2 ** 31 - 1, remaining: 0, resetAfterMs: 120_000 });
+    expect(json).toMatchObject({ charged: 2 ** 31 - 1, remaining: 0 });
+    expect(json.resetAfterMs).toBeGreaterThan(119_000);
+    expect(json.resetAfterMs).toBeLessThanOrEqual(120_000);
   }
   const denied = await http.get("/allow?tenant=acme&key=greedy");
   expect(denied.status).toBe(429);
