@@ -1,9 +1,10 @@
-/** Child processes of a measurement: started when they work, ended with whoever owns them. */
-import { spawn, type ChildProcess } from "node:child_process";
+/** Child processes of a measurement: started when they work, ended with whoever owns them, by kill -9 too. */
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { ParlError } from "../core/errors.ts";
+import { spawnOnLifeline } from "../deploy/lifeline.ts";
 
 export interface Program {
   readonly path: string;
@@ -16,11 +17,12 @@ export interface Program {
 /** Starts a child that ends with `owner`, and waits until it works. */
 export async function startChild(owner: AsyncDisposableStack, program: Program): Promise<ChildProcess> {
   const { path, args, env = process.env, ready } = program;
-  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  const child = spawnOnLifeline(path, args, { env });
   owner.defer(() => end(child));
   const words: string[] = [];
   const isReady = Promise.withResolvers<boolean>();
   for (const input of [child.stdout, child.stderr]) {
+    if (input === null) continue;
     createInterface({ input }).on("line", (line) => {
       words.push(line);
       if (ready.test(line)) isReady.resolve(true);
