@@ -38,6 +38,12 @@ export class ParlChild {
     this.#closed = once(this.#child, "close");
   }
 
+  /** As a terminal that was closed, or the other end of a `| head`. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   /** Resolves when it has printed something that matches. */
   async untilPrinted(pattern: RegExp): Promise<string> {
     await expect.poll(() => this.stdout, { timeout: PATIENCE_MS }).toMatch(pattern);

@@ -81,6 +81,16 @@ it.each([
   },
 );
 
+it("leaves in order although nobody reads any more what it says", async () => {
+  const { flags } = await portFlags();
+  const parl = new ParlChild(["up", ...flags]);
+  onTestFinished(() => parl.stop());
+  await parl.untilPrinted(/PARL is up/);
+  parl.stopReading();
+  parl.interrupt();
+  expect((await parl.ended()).code).toBe(0);
+});
+
 it.each(["nats", "http"] as const)("says in one line that its %s port is taken", async (which) => {
   const ports = await portFlags();
   const squatter = createServer().listen(ports[which], "127.0.0.1");
