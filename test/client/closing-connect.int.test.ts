@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect as openSocket } from "node:net";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { closingConnect } from "../../client/closing-connect.ts";
 import { startNatsServer } from "../harness/nats-server.ts";
 import { SilentServer } from "../harness/silent-server.ts";
@@ -43,6 +43,7 @@ it("leaves alone the sockets of others: an attempt beside it, and what somebody 
 
 it("connects, and goes on when what it opens for others fails", async () => {
   const nats = await startNatsServer();
+  onTestFinished(() => nats.stop());
   await using silent = await SilentServer.start();
   const connection = await closingConnect({ servers: nats.url });
   const failed = Promise.withResolvers<unknown>();
@@ -54,5 +55,4 @@ it("connects, and goes on when what it opens for others fails", async () => {
   await connection.flush();
   await expect.poll(() => silent.open).toBe(0);
   await connection.close();
-  await nats.stop();
 });
