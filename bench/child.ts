@@ -1,4 +1,4 @@
-/** Child processes of a measurement: started when they work, ended with whoever owns them, by kill -9 too. */
+/** Child processes of a measurement: started when they work, ended with whoever owns them. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
@@ -14,10 +14,21 @@ export interface Program {
   readonly ready: RegExp;
 }
 
+/**
+ * Killed at once when this process ends in an orderly way (command.ts), ended by their lifelines when it is killed.
+ * A listener for each would be too many.
+ */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts a child that ends with `owner`, and waits until it works. */
 export async function startChild(owner: AsyncDisposableStack, program: Program): Promise<ChildProcess> {
   const { path, args, env = process.env, ready } = program;
   const child = spawnOnLifeline(path, args, { env });
+  running.add(child);
+  child.once("close", () => running.delete(child));
   owner.defer(() => end(child));
   const words: string[] = [];
   const isReady = Promise.withResolvers<boolean>();
