@@ -14,6 +14,7 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   #current: Connection | undefined;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #error: unknown;
 
   constructor(open: () => Promise<Connection>) {
     this.#open = open;
@@ -23,6 +24,11 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   /** Undefined until the first success. */
   get current(): Connection | undefined {
     return this.#current;
+  }
+
+  /** Why the last attempt failed; undefined once there is a connection. */
+  get error(): unknown {
+    return this.#error;
   }
 
   async close(): Promise<void> {
@@ -36,7 +42,9 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
       const connection = await this.#open();
       if (this.#isClosed) await connection.close();
       else this.#current = connection;
-    } catch {
+      this.#error = undefined;
+    } catch (error) {
+      this.#error = error;
       if (!this.#isClosed) this.#retry = setTimeout(() => void this.#try(), RETRY_MS);
     }
   }

@@ -7,7 +7,7 @@ import { invalidArgument, ParlError } from "../core/errors.ts";
 import { parlErrorOf } from "./redis-errors.ts";
 
 /** Scripts, TIME in them and what they may write are as here since then. */
-const VERSION_MIN = 7;
+export const REDIS_VERSION_MIN = 7;
 const CONNECT_TIMEOUT_MS = 2_000;
 /** With commands in flight and not a byte for so long the connection is broken off and made again. */
 const SILENCE_MAX_MS = 2_000;
@@ -26,7 +26,7 @@ const OPTIONS = {
 
 /** @param url redis://[user:password@]host:port[/database], or rediss:// @throws ParlError within seconds */
 export async function connectRedis(url: string): Promise<Redis> {
-  const host = hostOf(url);
+  const host = redisHost(url);
   const redis = new Redis(url, {
     ...OPTIONS,
     enableOfflineQueue: false,
@@ -51,11 +51,11 @@ export async function connectRedisCluster(
   return opened(cluster, name, async () => (cluster.nodes("master")[0] as Redis).info("server"));
 }
 
-/** Without the password, for messages. */
-function hostOf(url: string): string {
+/** Where a URL leads, without the password: for messages. @throws ParlError PARL_INVALID_ARGUMENT */
+export function redisHost(url: string): string {
   const parsed = URL.parse(url);
   if (parsed !== null && /^rediss?:$/.test(parsed.protocol) && parsed.host !== "") return parsed.host;
-  throw invalidArgument("redis", "a URL such as redis://127.0.0.1:6379", url);
+  throw invalidArgument("redis", "a URL such as redis://127.0.0.1:6379", url.replace(/^.*@/s, "…@"));
 }
 
 async function opened<Client extends Redis | Cluster>(
@@ -69,8 +69,8 @@ async function opened<Client extends Redis | Cluster>(
   try {
     await client.connect();
     const version = /^redis_version:(\S+)/m.exec(await info())?.[1] ?? "unknown";
-    if (!(Number.parseInt(version, 10) >= VERSION_MIN)) {
-      const message = `Redis at ${name} is ${version}; ${VERSION_MIN} or newer is needed`;
+    if (!(Number.parseInt(version, 10) >= REDIS_VERSION_MIN)) {
+      const message = `Redis at ${name} is ${version}; ${REDIS_VERSION_MIN} or newer is needed`;
       throw new ParlError("PARL_UNSUPPORTED_VERSION", message);
     }
     return client;
@@ -78,6 +78,6 @@ async function opened<Client extends Redis | Cluster>(
     client.disconnect();
     if (error instanceof ParlError) throw error;
     const { message, code } = parlErrorOf(last ?? error);
-    throw new ParlError(code, `${message}: is a Redis at ${name}?`, { cause: error });
+    throw new ParlError(code, `${message}: is a Redis at ${name}?`, { cause: last ?? error });
   }
 }
