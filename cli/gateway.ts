@@ -72,8 +72,8 @@ export const gateway: Command = {
     about: [
       "Answers GET /allow?key=…, POST /v1/check, /v1/report and /v1/observe, /metrics, /healthz and /readyz.",
       "Checks are decided by the shards of the home region, by the next region's when it is down, and by the",
-      "policies' onFailure when none answers. With --redis one Redis decides instead, without regions: it knows no",
-      "tier but approximate, no id and no /v1/observe. Ctrl-C answers what is under way, then ends.",
+      "policies' onFailure when none answers. With --redis one Redis decides instead, without regions: there is",
+      "no /v1/observe then. Ctrl-C answers what is under way, then ends.",
     ].join("\n"),
     flags: FLAGS,
     examples: [

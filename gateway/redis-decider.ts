@@ -63,23 +63,27 @@ export class RedisDecider implements Decides {
 
   async #decide(mode: "check" | "report", fields: CheckFields): Promise<CheckResult> {
     requirePossible(fields);
-    const { tenant, user, key, cost } = fields;
+    const { cost, tier } = fields;
     const { clock, whose, limiter } = this.#options;
-    const asks = this.#current().asksOf(
-      encodeId(tenant, "tenant"),
-      user === undefined ? "" : encodeId(user, "user"),
-      key === undefined ? "" : encodeId(key, "key"),
-    );
+    const tenant = encodeId(fields.tenant, "tenant");
+    const [user, key, id] = [token(fields.user, "user"), token(fields.key, "key"), token(fields.id, "id")];
+    const asks = this.#current().asksOf(tenant, user, key);
     const nowUs = clock.wallUs();
-    let verdicts: readonly Verdict[];
+    const question = {
+      mode,
+      cost,
+      nowUs: whose === "app" ? nowUs : undefined,
+      id: id === "" ? undefined : { tenant, id, what: `${mode} ${user} ${key} ${cost}` },
+    };
+    let verdicts: readonly (Verdict | undefined)[];
     try {
-      verdicts = await limiter()[mode](asks, cost, whose === "app" ? nowUs : undefined);
+      verdicts = await limiter().decide(asks, question);
     } catch (error) {
       throw this.#outage(error);
     }
     this.#decisions += 1;
     const place = tightestOf(verdicts);
-    return { ...this.#answer(verdicts[place], asks[place]), tier: fields.tier, decidedUs: nowUs };
+    return { ...this.#answer(verdicts[place], asks[place]), tier, decidedUs: nowUs };
   }
 
   #answer(verdict: Verdict | undefined, ask: RedisAsk | undefined): Omit<CheckResult, "tier" | "decidedUs"> {
@@ -106,21 +110,20 @@ export class RedisDecider implements Decides {
   }
 
   #outage(error: unknown): unknown {
-    if (!(error instanceof ParlError)) return error;
+    if (!(error instanceof ParlError) || error.code === "PARL_ID_REUSED") return error;
     this.#faults[redisFaultOf(error)] += 1;
     if (error.isRetryable()) return error;
     return new ParlError("PARL_UNAVAILABLE", error.message, { cause: error });
   }
 }
 
-/** What the shards would do and Redis does not is refused, not left out. @throws ParlError naming the field */
-function requirePossible({ tier, id }: CheckFields): void {
-  if (tier !== "approximate") {
-    const message = `tier ${tier} is not available with Redis behind the gateway; ask for tier approximate`;
-    throw new ParlError("PARL_TIER_UNAVAILABLE", message, { field: "tier" });
-  }
-  if (id === undefined) return;
-  const message =
-    "id is not available with Redis behind the gateway, where a repeated request is charged again; leave it out";
-  throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: "id" });
+/** @throws ParlError PARL_TIER_UNAVAILABLE */
+function requirePossible({ tier }: CheckFields): void {
+  if (tier === "approximate") return;
+  const message = `tier ${tier} is not available with Redis behind the gateway; ask for tier approximate`;
+  throw new ParlError("PARL_TIER_UNAVAILABLE", message, { field: "tier" });
+}
+
+function token(raw: string | undefined, field: string): string {
+  return raw === undefined ? "" : encodeId(raw, field);
 }

@@ -6,16 +6,17 @@ import type { Verdict } from "../core/decision.ts";
 
 /**
  * Writes the combined answer into the tightest of `verdicts`: of a check that was allowed, each after its charge; of
- * one that was refused, what is left under those that would have allowed it.
+ * one that was refused, what is left under those that would have allowed it. Those that say nothing are passed over.
  *
- * @returns its place, −1 when there are none
+ * @returns its place, −1 when none says anything
  */
-export function tightestOf(verdicts: readonly Verdict[]): number {
+export function tightestOf(verdicts: readonly (Verdict | undefined)[]): number {
   let tightest: Verdict | undefined;
   let place = -1;
   let least = Infinity;
   let delayUs = 0;
   for (const [i, one] of verdicts.entries()) {
+    if (one === undefined) continue;
     least = Math.min(least, one.remaining);
     delayUs = Math.max(delayUs, one.delayUs);
     const isTighter =

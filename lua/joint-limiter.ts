@@ -10,6 +10,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Verdict } from "../core/decision.ts";
+import { ParlError } from "../core/errors.ts";
 import type { Micros } from "../core/units.ts";
 import { loadJointScript } from "./joint-script.ts";
 import { scriptNumbers, type RedisLimiterParams } from "./limiter-params.ts";
@@ -49,11 +50,29 @@ export interface JointAsk {
   readonly owner: string;
 }
 
+export interface JointQuestion {
+  readonly mode: Mode;
+  readonly cost: number;
+  /** The caller's clock; absent: Redis' own. */
+  readonly nowUs?: Micros | undefined;
+  /** What was charged under an id once is not charged again within a minute, but answered as it was then. */
+  readonly id?: JointId | undefined;
+}
+
+export interface JointId {
+  /** As a token. */
+  readonly tenant: string;
+  readonly id: string;
+  /** What is asked under it, on one line. */
+  readonly what: string;
+}
+
 // What all scripts take alike, so that any of them may say in which range.
 const [NOW_US, COST] = ["now_us", "cost"].map((name) =>
   loadScript("gcra").contract.perKey.find((field) => field.name === name),
 ) as [ScriptField, ScriptField];
 const SERVER_CLOCK = 0;
+const AGAIN = "again ";
 
 export class JointLimiter {
   readonly script: RedisScript;
@@ -63,28 +82,41 @@ export class JointLimiter {
     this.script = new RedisScript(redis, loadJointScript(), options);
   }
 
-  /** Asks for `cost` under all of them, and charges all if all allow it; cost 0 peeks. */
-  check(asks: readonly JointAsk[], cost: number, nowUs?: Micros): Promise<Verdict[]> {
-    return this.#decide("check", asks, cost, nowUs);
-  }
-
-  /** Charges usage that already happened, over the limits as debt. @returns what peeks answer then */
-  report(asks: readonly JointAsk[], cost: number, nowUs?: Micros): Promise<Verdict[]> {
-    return this.#decide("report", asks, cost, nowUs);
-  }
-
-  async #decide(
-    mode: Mode,
-    asks: readonly JointAsk[],
-    cost: number,
-    nowUs: number = SERVER_CLOCK,
-  ): Promise<Verdict[]> {
+  /**
+   * A check asks for the cost under all policies, and charges it if all allow it; cost 0 peeks. A report charges usage
+   * that already happened, over the limits as debt, and is answered with what peeks answer then.
+   *
+   * @returns in the order of `asks`; undefined for a policy under which nothing was charged when the id was new
+   * @throws ParlError PARL_ID_REUSED when something else was charged under the id
+   */
+  async decide(asks: readonly JointAsk[], question: JointQuestion): Promise<(Verdict | undefined)[]> {
     if (asks.length === 0) return [];
-    const call: [number, ...string[]] = [asks.length];
-    for (const { policy, owner } of asks) call.push(policy.keys.ofOwner(owner));
-    call.push(mode, argumentText(NOW_US, nowUs), argumentText(COST, cost));
+    const { mode, cost, nowUs = SERVER_CLOCK, id } = question;
+    const names = asks.map(({ policy, owner }) => policy.keys.ofOwner(owner));
+    const call: [number, ...string[]] = [names.length, ...names];
+    if (id !== undefined) {
+      call[0] += 1;
+      call.push(RedisKeys.ofAnswer(id.tenant, id.id));
+    }
+    call.push(mode, argumentText(NOW_US, nowUs), argumentText(COST, cost), id?.what ?? "");
     for (const { policy } of asks) call.push(...policy.words);
-    const lines = (await this.script.run(call)).split("\n");
-    return asks.map(({ policy }, i) => policy.read(lines[i] as string));
+    const reply = await this.script.run(call);
+    const lines = reply.startsWith(AGAIN)
+      ? linesKept(reply.slice(AGAIN.length), names, id as JointId)
+      : reply.split("\n");
+    return asks.map(({ policy }, i) => (lines[i] === undefined ? undefined : policy.read(lines[i])));
   }
+}
+
+/** The answer to what was charged before, by the names of its keys. */
+function linesKept(kept: string, names: readonly string[], { id, what }: JointId): (string | undefined)[] {
+  const [whatThen, ...rows] = kept.split("\n");
+  if (whatThen !== what) {
+    const message = `id ${id} was used for another request (${whatThen}); take a new id for each request`;
+    throw new ParlError("PARL_ID_REUSED", message, { field: "id" });
+  }
+  const byName = new Map(
+    rows.map((row) => [row.slice(0, row.indexOf(" ")), row.slice(row.indexOf(" ") + 1)]),
+  );
+  return names.map((name) => byName.get(name));
 }

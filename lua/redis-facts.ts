@@ -18,6 +18,7 @@ export interface RedisFacts {
   readonly maxmemoryPolicy: string;
   /** Since it was started. */
   readonly evictedKeys: number;
+  readonly isAppendOnly: boolean;
   readonly isSaveFailing: boolean;
 }
 
@@ -46,6 +47,7 @@ export function redisFacts(info: string): RedisFacts {
     maxBytes: number("maxmemory"),
     maxmemoryPolicy: fields.get("maxmemory_policy") ?? "unknown",
     evictedKeys: number("evicted_keys"),
+    isAppendOnly: text("aof_enabled") === "1",
     isSaveFailing: text("rdb_last_bgsave_status") === "err" || text("aof_last_write_status") === "err",
   };
 }

@@ -30,6 +30,11 @@ export class RedisKeys {
     return this.ofOwner(encodeId(key, "key"));
   }
 
+  /** Where the answer to what was charged under an id is kept; both are tokens. */
+  static ofAnswer(tenant: string, id: string): string {
+    return `${PREFIX}${tenant}}:id:${id}`;
+  }
+
   /** @param owner tokens, with dots between them */
   ofOwner(owner: string): string {
     return PREFIX + owner + this.#suffix;
