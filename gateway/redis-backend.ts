@@ -48,6 +48,8 @@ export interface RedisBackendParts {
 interface Line {
   readonly redis: Redis;
   readonly limiter: JointLimiter;
+  /** Why there is no connection at the moment, as far as the client has heard. */
+  readonly lost: () => unknown;
   close(): Promise<void>;
 }
 
@@ -127,19 +129,23 @@ export class RedisBackend implements Backend {
   }
 
   async #lookAgain(): Promise<RedisFacts> {
-    const { redis } = this.#current();
+    const { redis, lost } = this.#current();
     try {
       return redisFacts(await this.#deadline.over(redis.info()));
     } catch (error) {
-      throw parlErrorOf(error);
+      throw parlErrorOf(lost() ?? error);
     }
   }
 }
 
 async function connect(url: string, deadlineMs: number): Promise<Line> {
   const redis = await connectRedis(url);
+  let lost: unknown;
+  redis.on("error", (error) => (lost = error));
+  redis.on("ready", () => (lost = undefined));
   return {
     redis,
+    lost: () => lost,
     limiter: new JointLimiter(redis, { deadlineMs, inFlightMax: IN_FLIGHT_MAX }),
     close: async () => redis.disconnect(),
   };

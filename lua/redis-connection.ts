@@ -8,6 +8,7 @@ import { parlErrorOf } from "./redis-errors.ts";
 
 /** Scripts, TIME in them and what they may write are as here since then. */
 export const REDIS_VERSION_MIN = 7;
+const DATABASE = /^\/?(?<number>\d{0,5})$/;
 const CONNECT_TIMEOUT_MS = 2_000;
 /** With commands in flight and not a byte for so long the connection is broken off and made again. */
 const SILENCE_MAX_MS = 2_000;
@@ -33,7 +34,12 @@ export async function connectRedis(url: string): Promise<Redis> {
     retryStrategy: retryAfterMs,
     lazyConnect: true,
   });
-  return opened(redis, host, async () => redis.info("server"));
+  return opened(redis, host, async () => {
+    const database = DATABASE.exec(new URL(url).pathname)?.groups?.["number"];
+    // The client selects it too, but goes on in database 0 when there is no such one.
+    if (database) await redis.select(database);
+    return redis.info("server");
+  });
 }
 
 /** @param nodes some of the Cluster's, as host and port @throws ParlError within seconds */
@@ -54,8 +60,19 @@ export async function connectRedisCluster(
 /** Where a URL leads, without the password: for messages. @throws ParlError PARL_INVALID_ARGUMENT */
 export function redisHost(url: string): string {
   const parsed = URL.parse(url);
-  if (parsed !== null && /^rediss?:$/.test(parsed.protocol) && parsed.host !== "") return parsed.host;
-  throw invalidArgument("redis", "a URL such as redis://127.0.0.1:6379", url.replace(/^.*@/s, "…@"));
+  // The client would take another path for database 0, or end the process over it; and a query for its options.
+  const isGood =
+    parsed !== null &&
+    /^rediss?:$/.test(parsed.protocol) &&
+    parsed.host !== "" &&
+    DATABASE.test(parsed.pathname) &&
+    parsed.search === "";
+  if (isGood) return parsed.host;
+  throw invalidArgument(
+    "redis",
+    "a URL such as redis://127.0.0.1:6379 or redis://user:password@host:6379/1",
+    url.replace(/^.*@/s, "…@"),
+  );
 }
 
 async function opened<Client extends Redis | Cluster>(

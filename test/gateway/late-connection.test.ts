@@ -32,9 +32,11 @@ it("tries again every second until it works", async () => {
   await late.tried;
   await vi.advanceTimersByTimeAsync(999);
   expect(attempts).toBe(1);
+  expect(late.error).toEqual(new Error("nobody home"));
   await vi.advanceTimersByTimeAsync(1_001);
   expect(attempts).toBe(3);
   expect(late.current).toBe(door);
+  expect(late.error).toBeUndefined();
 });
 
 it("stops trying once closed, and shuts what opens after that", async () => {

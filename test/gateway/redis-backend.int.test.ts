@@ -243,6 +243,18 @@ describe("without its Redis", () => {
     expect(await faults()).toEqual({ unreachable: 4 });
   });
 
+  it("says why it does not come back, if that is known", async () => {
+    await server.kill();
+    await becomes("unready");
+    const { port } = server;
+    await server.stop();
+    server = await startRedisServer({ port, flags: ["--requirepass", "new"] });
+    await expect
+      .poll(async () => (await ready()).redis.message, { timeout: 10_000 })
+      .toMatch(/wants a password/);
+    await expectOnFailure();
+  });
+
   it("starts, says so, and decides by Redis once that is there", async () => {
     await server.kill();
     const early = await open(server.port);

@@ -73,7 +73,8 @@ describe("a check under several policies", () => {
     verb: fc.constantFrom("check", "check", "check", "report"),
     tenant: fc.constantFrom("acme", "globex"),
     key: fc.constantFrom("alice", "bob"),
-    user: fc.constantFrom(undefined, "u1"),
+    // Called as a key is.
+    user: fc.constantFrom(undefined, "alice"),
     cost: fc.integer({ min: 0, max: 9 }),
     gapUs: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: HOUR_US }), fc.constant(HOUR_US)),
   });
