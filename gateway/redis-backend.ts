@@ -2,7 +2,7 @@
  * One Redis behind the gateway: its connection, what it says about itself, what went wrong with it.
  *
  *      check, report ──▶ RedisDecider ──▶ one script call (lua/joint-limiter.ts)
- *      /readyz, /metrics ──▶ INFO, within the deadline
+ *      /readyz, /metrics ──▶ INFO, within the deadline; /readyz also peeks by the script
  *
  * The first connection is tried until it works, and after that it makes itself anew; meanwhile checks are refused at
  * once. A Redis that says nothing costs each check its deadline until the connection is given up, after two seconds.
@@ -15,7 +15,7 @@ import { CallDeadline } from "../lua/call-deadline.ts";
 import { JointLimiter } from "../lua/joint-limiter.ts";
 import { connectRedis, redisHost } from "../lua/redis-connection.ts";
 import { parlErrorOf } from "../lua/redis-errors.ts";
-import { redisFacts, redisTroubles, type RedisFacts } from "../lua/redis-facts.ts";
+import { redisFacts, redisTroubles, type RedisFacts, type RedisTrouble } from "../lua/redis-facts.ts";
 import type { MetricFamily } from "../telemetry/metric.ts";
 import type { Backend } from "./backend.ts";
 import type { CheckFields } from "./check-fields.ts";
@@ -104,7 +104,7 @@ export class RedisBackend implements Backend {
 
   async readiness({ policyError, isDraining }: ReadinessFacts): Promise<RedisReport> {
     const [region] = this.regions;
-    const troubles = await this.#look().then(redisTroubles, (error: ParlError) => [
+    const troubles = await this.#troubles().catch((error: ParlError) => [
       { isStopped: true, message: error.message },
     ]);
     return redisReadiness({ region, host: this.#host, troubles, policyError, isDraining });
@@ -120,6 +120,13 @@ export class RedisBackend implements Backend {
     const { error } = this.#line;
     if (error instanceof ParlError) throw error;
     throw new ParlError("PARL_UNAVAILABLE", `no Redis has answered yet at ${this.#host}`, { cause: error });
+  }
+
+  /** What Redis says of itself, and else whether the script can be called. @throws ParlError */
+  async #troubles(): Promise<readonly RedisTrouble[]> {
+    const troubles = redisTroubles(await this.#look());
+    if (!troubles.some(({ isStopped }) => isStopped)) await this.#current().limiter.probe();
+    return troubles;
   }
 
   /** Settles within the deadline. @throws ParlError */

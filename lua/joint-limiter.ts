@@ -11,7 +11,7 @@
 import type { Redis } from "ioredis";
 import type { Verdict } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, US_PER_S, type Micros } from "../core/units.ts";
 import { loadJointScript } from "./joint-script.ts";
 import { scriptNumbers, type RedisLimiterParams } from "./limiter-params.ts";
 import { RedisKeys } from "./redis-keys.ts";
@@ -59,7 +59,7 @@ export interface JointQuestion {
   readonly id?: JointId | undefined;
 }
 
-export interface JointId {
+interface JointId {
   /** As a token. */
   readonly tenant: string;
   readonly id: string;
@@ -72,6 +72,10 @@ const [NOW_US, COST] = ["now_us", "cost"].map((name) =>
   loadScript("gcra").contract.perKey.find((field) => field.name === name),
 ) as [ScriptField, ScriptField];
 const SERVER_CLOCK = 0;
+const PROBE = {
+  policy: new JointPolicy("probe", { algorithm: "gcra", limit: 1, windowUs: micros(US_PER_S) }),
+  owner: "_probe",
+};
 const AGAIN = "again ";
 
 export class JointLimiter {
@@ -80,6 +84,11 @@ export class JointLimiter {
   /** @param redis made by connectRedis, which sees to it that nothing is queued, resent or waited for */
   constructor(redis: Redis, options: RedisScriptOptions) {
     this.script = new RedisScript(redis, loadJointScript(), options);
+  }
+
+  /** Peeks where nobody's key is: whether the script can be called. Writes nothing. @throws ParlError */
+  async probe(): Promise<void> {
+    await this.decide([PROBE], { mode: "check", cost: 0 });
   }
 
   /**

@@ -1,10 +1,9 @@
 /** What `parl doctor` asks of a Redis behind a gateway: does it answer, what does it forget, may we run the script? */
 import type { Redis } from "ioredis";
 import type { PolicyDocument } from "../../admission/policy.ts";
-import { micros, US_PER_S } from "../../core/units.ts";
 import { requireRedisPolicies } from "../../gateway/redis-policies.ts";
 import { CallDeadline } from "../../lua/call-deadline.ts";
-import { JointLimiter, JointPolicy } from "../../lua/joint-limiter.ts";
+import { JointLimiter } from "../../lua/joint-limiter.ts";
 import { connectRedis, redisHost } from "../../lua/redis-connection.ts";
 import { redisFacts, redisTroubles, type RedisFacts } from "../../lua/redis-facts.ts";
 import { finding, type Finding } from "./finding.ts";
@@ -53,7 +52,7 @@ function stateOf(facts: RedisFacts): string {
 /** Undefined where this user may not ask. */
 async function saveConfig(redis: Redis, deadline: CallDeadline): Promise<string | undefined> {
   try {
-    const [, save] = await deadline.over(redis.config("GET", "save") as Promise<string[]>);
+    const [, save] = await deadline.over(redis.config("GET", "save"));
     return save;
   } catch {
     return undefined;
@@ -68,12 +67,10 @@ function savingOf({ isAppendOnly }: RedisFacts, save: string | undefined): strin
   return `snapshots (save ${save}): a crash forgets what was spent since the last one, and a failed one stops charges`;
 }
 
-/** Peeks under a name nobody else uses: nothing is charged and no key is left. */
 async function examineScript(redis: Redis): Promise<string> {
-  const policy = new JointPolicy("parl-doctor", { algorithm: "gcra", limit: 1, windowUs: micros(US_PER_S) });
   const limiter = new JointLimiter(redis, { deadlineMs: ANSWER_WITHIN_MS, inFlightMax: 1 });
   const startedMs = performance.now();
-  await limiter.decide([{ policy, owner: "_doctor" }], { mode: "check", cost: 0 });
+  await limiter.probe();
   return `answers in ${(performance.now() - startedMs).toFixed(1)} ms`;
 }
 

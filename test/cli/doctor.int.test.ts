@@ -117,9 +117,9 @@ it("names a region without an actor, and a server without the mappings", async (
   expect((await complaints(...at(plain.url))).size).toBeGreaterThan(0);
 });
 
-describe("asked about a Redis", () => {
-  const redisAt = (url: string): string[] => ["--redis", url, "--policies", GOOD_POLICIES];
+const redisAt = (url: string): string[] => ["--redis", url, "--policies", GOOD_POLICIES];
 
+describe("asked about a Redis", () => {
   it("finds nothing wrong with one that works, looks at no region, and says what a restart forgets", async () => {
     const server = await startRedisServer();
     onTestFinished(() => server.stop());

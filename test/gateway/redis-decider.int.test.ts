@@ -236,8 +236,8 @@ it("has Redis owe no more answers than it may, and tells the rest at once", asyn
 });
 
 it("asks nothing of Redis for a tenant that no policy matches", async () => {
-  const limiter = (): JointLimiter => new JointLimiter(redis, { deadlineMs: 1, inFlightMax: 0 });
+  const limiter = new JointLimiter(redis, { deadlineMs: 1, inFlightMax: 0 });
   const text = ONE.replace("dimension: key,", "dimension: key, match: { tenant: other },");
-  const { decider } = deciderOf(policiesOf(text), { limiter });
+  const { decider } = deciderOf(policiesOf(text), { limiter: () => limiter });
   expect(await decider.check(fields())).toMatchObject({ allowed: true, policy: null, limit: null });
 });
