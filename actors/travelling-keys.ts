@@ -12,11 +12,9 @@ export function travellingKeys(keys: ShardKeys): TravellingShard {
     },
     nextPage(bytesMax) {
       const page = new StatePageWriter({ bytes: bytesMax });
-      while (!walk.isDone) {
-        keys.writePage(walk, page);
-        if (page.count > 0) return page.finish();
-      }
-      return undefined;
+      keys.writePage(walk, page);
+      // One without entries goes as well: a table of idle keys would else be walked in one go.
+      return walk.isDone && page.count === 0 ? undefined : page.finish();
     },
     get dirtyCount() {
       return keys.dirtyKeys;

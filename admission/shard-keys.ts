@@ -136,7 +136,9 @@ export class ShardKeys {
       this.#hold(index, { ...holding, params });
       const { limiter, dirty } = holding;
       // Debt drains at another rate from this moment on, and the places of a walk mean other policies.
-      if (dirty !== undefined) limiter.forEachKey((high, low) => dirty.add(high, low));
+      if (dirty === undefined) continue;
+      dirty.reserve(limiter.keys);
+      limiter.forEachKey((high, low) => dirty.add(high, low));
     }
     this.#revision = policies.revision;
     this.#sweepNext = 0;

@@ -100,21 +100,34 @@ export class KeyRoom {
    * @param left what the key itself has left: a neighbour with no more than that stays. 0 for a new key
    */
   insert(high: number, low: number, left: number, algorithm: Algorithm, nowUs: Micros): number {
-    const table = this.#table;
-    const at = this.#isFree() ? table.insert(high, low) : -1;
+    const at = this.#isFree() ? this.#table.insert(high, low) : -1;
     if (at >= 0 || !this.#findVictim(high, algorithm, nowUs)) return at;
-    if (!this.#isVictimIdle) {
-      if (this.#victimLeft <= left) return -1;
-      this.evictedLive += 1;
-    }
-    table.remove(this.#victimWords, this.#victimAt);
-    return table.insert(high, low);
+    return this.#replaceVictim(high, low, left);
+  }
+
+  /**
+   * The same for one of many keys that come in hash order, where free slots are meant for those that follow: its
+   * neighbours are before it.
+   */
+  squeezeIn(high: number, low: number, left: number, algorithm: Algorithm, nowUs: Micros): number {
+    if (!this.#findVictim(high, algorithm, nowUs, 2 * EVICTION_SAMPLE)) return -1;
+    return this.#replaceVictim(high, low, left);
   }
 
   /** What a key could ask for at this moment. */
   leftOf(algorithm: Algorithm, words: Uint32Array, at: number, nowUs: Micros): number {
     algorithm.evaluate(words, at, 0, nowUs, this.#sampled);
     return this.#sampled.remaining;
+  }
+
+  /** Puts a key in the place of the victim just found, unless it has less to lose. */
+  #replaceVictim(high: number, low: number, left: number): number {
+    if (!this.#isVictimIdle) {
+      if (this.#victimLeft <= left) return -1;
+      this.evictedLive += 1;
+    }
+    this.#table.remove(this.#victimWords, this.#victimAt);
+    return this.#table.insert(high, low);
   }
 
   #isFull(high: number, quota: KeyQuota): boolean {
@@ -149,11 +162,11 @@ export class KeyRoom {
     return this.#table.count < this.#keysMax && this.#table.hasRoom();
   }
 
-  #findVictim(high: number, algorithm: Algorithm, nowUs: Micros): boolean {
+  #findVictim(high: number, algorithm: Algorithm, nowUs: Micros, slotsBefore = 0): boolean {
     this.#victimAt = -1;
     this.#victimLeft = 0;
     this.#isVictimIdle = false;
-    this.#table.sample(high, EVICTION_SAMPLE, (words, at) => {
+    const consider = (words: Uint32Array, at: number): void => {
       if (this.#isVictimIdle || isOverflow(words[at] as number, (words[at + 1] as number) >>> 16)) return;
       const left = this.leftOf(algorithm, words, at, nowUs);
       this.#isVictimIdle = algorithm.isIdle(words, at, nowUs);
@@ -161,7 +174,8 @@ export class KeyRoom {
       this.#victimWords = words;
       this.#victimAt = at;
       this.#victimLeft = left;
-    });
+    };
+    this.#table.sample(high, EVICTION_SAMPLE, consider, slotsBefore);
     return this.#victimAt >= 0;
   }
 }

@@ -24,6 +24,11 @@ export class KeySet {
     if (this.#table.find(high, low) < 0) this.#table.insert(high, low, true);
   }
 
+  /** Makes room for so many, before that many are added in hash order. */
+  reserve(keys: number): void {
+    this.#table.reserve(keys);
+  }
+
   has(high: number, low: number): boolean {
     return this.#table.find(high, low) >= 0;
   }

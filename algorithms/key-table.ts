@@ -128,6 +128,22 @@ export class KeyTable {
     }
   }
 
+  /**
+   * Makes room for so many entries at once. Keys that come in hash order fill an array from the left: in one that was
+   * made for fewer, each would be pushed past all the others.
+   *
+   * @returns the share of them that there is memory for, 0 … 1
+   */
+  reserve(keys: number): number {
+    let slots = this.#sizeFor(keys / LOAD_MAX);
+    if (this.#next === undefined) {
+      while (slots > this.#current.slots && !this.#startResize(slots)) {
+        slots = this.#sizeFor(Math.floor(slots / GROWTH));
+      }
+    }
+    return Math.min(1, ((this.#next ?? this.#current).slots * LOAD_MAX) / keys);
+  }
+
   /** Drops the entry at an offset of `words`, which `find`, `insert` or `sample` named. */
   remove(words: Uint32Array, at: number): void {
     const array = words === this.#current.words ? this.#current : (this.#next as SlotArray);
@@ -207,13 +223,17 @@ export class KeyTable {
     }
   }
 
-  /** Visits up to `most` entries from the key's place onwards: neighbours in hash order are a fair sample. */
-  sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void): void {
-    const share = storedHigh(high) / 2 ** 32;
+  /**
+   * Visits up to `most` entries from so many slots before the key's place onwards: neighbours in hash order are a
+   * fair sample.
+   */
+  sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void, before = 0): void {
+    const stored = storedHigh(high);
     let left = most;
-    for (const { words, stride, floor } of this.#arrays()) {
+    for (const array of this.#arrays()) {
+      const { words, stride, floor } = array;
       const slots = (words.length - floor) / stride;
-      const first = Math.floor(share * slots);
+      const first = Math.max(0, (array.probeStart(stored) - floor) / stride - before);
       for (let i = 0; i < slots && left > 0; i += 1) {
         const at = floor + ((first + i) % slots) * stride;
         if (words[at] === 0) continue;

@@ -183,13 +183,9 @@ export class KeyedLimiter implements Reaper {
     this.#hasAftermath = touched !== undefined || this.#algorithm.log !== undefined;
   }
 
-  /**
-   * Begins a page of this limiter's keys. Every page starts with what keys never seen owe, if they do.
-   *
-   * @param params the numbers that this limiter's algorithm was made from
-   */
+  /** Begins a page of keys of this limiter, made from `params`: first what keys never seen owe, if they do. */
   beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams, isReserving = false): void {
-    page.begin(policy, params, this.#algorithm, isReserving);
+    page.begin(policy, params, this.#algorithm, this.#table.count, isReserving);
     const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
     if (owed !== undefined) page.add(this.#algorithm, owed, 0, this.#nowUs);
   }
@@ -239,11 +235,15 @@ export class KeyedLimiter implements Reaper {
     for (const us of [nowUs, page.nowUs]) if (us > this.#nowUs) this.#advance(us);
     // Older than that, everything in it has drained and its times may be misread.
     if (this.#nowUs - page.nowUs >= this.#algorithm.staleAfterUs / 2) return 0;
+    const share = this.#table.reserve(page.keys);
+    // Of too few places every page gets its share, or the last would get none.
+    let roomUntil = this.#table.count;
     let adopted = 0;
     page.rewind();
     while (page.next()) {
+      roomUntil += share;
       if (page.high === 0) this.#arrears.load(this.#algorithm, page);
-      else if (this.#adoptKey(page)) adopted += 1;
+      else if (this.#adoptKey(page, this.#table.count < roomUntil)) adopted += 1;
     }
     this.#bookOutside(this.#algorithm.outsideBytes());
     return adopted;
@@ -359,7 +359,7 @@ export class KeyedLimiter implements Reaper {
   }
 
   /** Whether the page's entry has a slot of its own now. */
-  #adoptKey(page: StatePageReader): boolean {
+  #adoptKey(page: StatePageReader, hasRoom: boolean): boolean {
     const { high, low } = page;
     const incoming = this.#fresh;
     page.load(this.#algorithm, incoming, 0);
@@ -377,8 +377,9 @@ export class KeyedLimiter implements Reaper {
       }
       if (isOverflow(high, low)) at = this.#table.insert(high, low, true);
       else {
-        const left = this.#room.leftOf(this.#algorithm, incoming, 0, this.#nowUs);
-        at = this.#room.insert(high, low, left, this.#algorithm, this.#nowUs);
+        const room = this.#room;
+        const left = room.leftOf(this.#algorithm, incoming, 0, this.#nowUs);
+        at = room[hasRoom ? "insert" : "squeezeIn"](high, low, left, this.#algorithm, this.#nowUs);
       }
       if (at < 0) {
         return this.#cover(this.#room.openOverflow(this.#algorithm, this.#nowUs), incoming);

@@ -5,7 +5,7 @@
  * words are wall time and mean the same in any process.
  *
  *      │ version 1 │ flags 1 │ state words 2 │ count 4 │ now µs 8 │ name bytes 2 │ params bytes 2 │
- *      │ policy name │ params as JSON │ entry │ entry │ …                              little-endian
+ *      │ keys 4 │ policy name │ params as JSON │ entry │ entry │ …                     little-endian
  *
  *      entry    │ hash high 4 │ hash low 16 · state 16 │ reserved 4 │ state word 4 │ … │      + logs only:
  *               │ events 4 │ time µs 8 · cost 4 │ …                                        oldest first
@@ -13,6 +13,8 @@
  * Flag 1 promises that identities ascend strictly. An entry with hash high 0 comes first and belongs to no
  * key: it is the state of every key never seen (arrears, keyed-limiter.ts). With flag 2 every entry says how
  * many units of the key are spoken for beside its state; without it that word is absent, and nothing is said.
+ * Flag 4: the word `keys` is there and says how many keys the writer held, for a reader to make room before it
+ * fills a table in hash order. Pages of older writers have neither.
  *
  * A page ends before the key that would take it beyond its size, but always takes one, so that a walk gets
  * on: a log may fill a page of its own. One that would not fit into a message is thinned out: neighbouring
@@ -35,7 +37,10 @@ const ENTRY_BYTES_MAX = 2 ** 20 - 2 ** 16;
 
 const FLAG_ASCENDING = 1;
 const FLAG_RESERVING = 2;
+const FLAG_SIZED = 4;
+const FLAGS = FLAG_ASCENDING | FLAG_RESERVING | FLAG_SIZED;
 const HEADER_BYTES = 20;
+const SIZE_BYTES = 4;
 const IDENTITY_BYTES = 8;
 const WORD_BYTES = 4;
 const EVENT_BYTES = 12;
@@ -89,20 +94,33 @@ export class StatePageWriter {
     return this.#isReserving;
   }
 
-  /** Starts an empty page. @param algorithm made from exactly these params */
-  begin(policy: string, params: AlgorithmParams, algorithm: Algorithm, isReserving = false): void {
+  /**
+   * Starts an empty page.
+   *
+   * @param algorithm made from exactly these params
+   * @param keys held where the page's are from
+   */
+  begin(
+    policy: string,
+    params: AlgorithmParams,
+    algorithm: Algorithm,
+    keys: number,
+    isReserving = false,
+  ): void {
     this.clear();
     this.#isReserving = isReserving;
     const name = utf8.encode(policy);
     const numbers = utf8.encode(JSON.stringify(bareParams(params)));
     assert(name.length <= TEXT_BYTES_MAX, "a policy name fits its length field");
-    this.#reserve(HEADER_BYTES + name.length + numbers.length);
-    this.#bytes.set(name, HEADER_BYTES);
-    this.#bytes.set(numbers, HEADER_BYTES + name.length);
+    const nameAt = HEADER_BYTES + SIZE_BYTES;
+    this.#reserve(nameAt + name.length + numbers.length);
+    this.#view.setUint32(HEADER_BYTES, keys, true);
+    this.#bytes.set(name, nameAt);
+    this.#bytes.set(numbers, nameAt + name.length);
     this.#view.setUint16(16, name.length, true);
     this.#view.setUint16(18, numbers.length, true);
     this.#view.setUint16(2, algorithm.stateWords, true);
-    this.#end = HEADER_BYTES + name.length + numbers.length;
+    this.#end = nameAt + name.length + numbers.length;
     this.#algorithm = algorithm;
   }
 
@@ -159,7 +177,8 @@ export class StatePageWriter {
   finish(): Uint8Array {
     assert(this.#algorithm !== undefined, "a page is begun before it is finished");
     this.#bytes[0] = STATE_PAGE_VERSION;
-    this.#bytes[1] = (this.#isAscending ? FLAG_ASCENDING : 0) | (this.#isReserving ? FLAG_RESERVING : 0);
+    const flags = (this.#isAscending ? FLAG_ASCENDING : 0) | (this.#isReserving ? FLAG_RESERVING : 0);
+    this.#bytes[1] = flags | FLAG_SIZED;
     this.#view.setUint32(4, this.#count, true);
     this.#view.setFloat64(8, this.#nowUs, true);
     return this.#bytes.slice(0, this.#end);
@@ -206,6 +225,8 @@ export class StatePageReader {
   nowUs: Micros = micros(0);
   /** Entries in the page. */
   count = 0;
+  /** Keys that the writer held, these among them; 0 where the page does not say. */
+  keys = 0;
   /** Whether its entries say what is reserved of their keys. */
   isReserving = false;
 
@@ -236,13 +257,15 @@ export class StatePageReader {
     if (bytes[0] !== STATE_PAGE_VERSION) throw unsupportedVersion(bytes[0] as number);
     if (bytes.length < HEADER_BYTES) throw malformed("ends within its header");
     const flags = bytes[1] as number;
-    if ((flags & ~(FLAG_ASCENDING | FLAG_RESERVING)) !== 0) throw malformed(`has unknown flags, ${flags}`);
+    if ((flags & ~FLAGS) !== 0) throw malformed(`has unknown flags, ${flags}`);
+    const isSized = (flags & FLAG_SIZED) !== 0;
     const nowUs = view.getFloat64(8, true);
     if (!isTime(nowUs, NOW_MAX_US)) throw malformed(`was written at an impossible time, ${nowUs}`);
-    const nameEnd = HEADER_BYTES + view.getUint16(16, true);
+    const nameAt = HEADER_BYTES + (isSized ? SIZE_BYTES : 0);
+    const nameEnd = nameAt + view.getUint16(16, true);
     const firstAt = nameEnd + view.getUint16(18, true);
     if (firstAt > bytes.length) throw malformed("ends within its header");
-    const policy = textOf(bytes.subarray(HEADER_BYTES, nameEnd), "policy name");
+    const policy = textOf(bytes.subarray(nameAt, nameEnd), "policy name");
     const params = paramsOf(textOf(bytes.subarray(nameEnd, firstAt), "params"));
     const algorithm = algorithmOf(params);
     const stateWords = view.getUint16(2, true);
@@ -259,6 +282,7 @@ export class StatePageReader {
     this.policy = policy;
     this.params = params;
     this.count = count;
+    this.keys = isSized ? view.getUint32(HEADER_BYTES, true) : 0;
     this.#view = count === 0 ? NOTHING : view;
     this.#firstAt = firstAt;
     this.rewind();

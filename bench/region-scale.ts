@@ -16,6 +16,7 @@ import { setTimeout as passed } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { connectParl, type ParlClient } from "../client/parl-client.ts";
 import { assert } from "../core/assert.ts";
+import { ParlError } from "../core/errors.ts";
 import { Prng } from "../core/prng.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { runCommand } from "./command.ts";
@@ -36,6 +37,8 @@ const DRAWS = 2 ** 20;
 const IN_FLIGHT = 4_096;
 const POLL_MS = 10;
 const CENSUS_WITHIN_MS = 2_000;
+/** Nothing that is waited for here takes a fraction of this. */
+const PATIENCE_MS = 60_000;
 const ROUNDS = 3;
 
 interface Census {
@@ -169,18 +172,15 @@ class Scene {
       members.length === this.processes && members.every(({ owned }) => owned.length <= most);
     const census = await this.#until(isBalanced);
     const tookMs = performance.now() - startedMs;
+    const rows = [this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop())];
     const after = givenIn(census);
-    const frozenMs = (after.frozenUs - before.frozenUs) / US_PER_MS / (after.given - before.given);
+    const given = after.given - before.given;
     const keys = census.members.reduce((sum, member) => sum + member.keys, 0);
-    return [
-      this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop()),
-      this.#row(
-        `… each shard of ${spokenCount(keys / this.#shards)} keys decides nothing for`,
-        frozenMs,
-        "ms",
-        0,
-      ),
-    ];
+    const what = `… each shard of ${spokenCount(keys / this.#shards)} keys decides nothing for`;
+    // With few shards it may have been nobody's turn.
+    if (given > 0)
+      rows.push(this.#row(what, (after.frozenUs - before.frozenUs) / US_PER_MS / given, "ms", 0));
+    return rows;
   }
 
   /** SIGTERM, until the process has gone. */
@@ -240,11 +240,18 @@ class Scene {
 
   /** Waits until every shard is owned and more holds. */
   async #until(isThere: (census: Census) => boolean): Promise<Census> {
-    for (;;) {
+    const giveUpMs = performance.now() + PATIENCE_MS;
+    let last: Census | undefined;
+    while (performance.now() < giveUpMs) {
       const census = await this.#census();
       if (census?.unowned === 0 && isThere(census)) return census;
+      last = census ?? last;
       await passed(POLL_MS);
     }
+    const owned = last?.members.map((member) => `${member.member} owns ${member.owned.length}`) ?? [];
+    const told = owned.length === 0 ? "nobody told" : `${owned.join(", ")}, nobody ${last?.unowned}`;
+    const message = `the shards are not where they should be after ${PATIENCE_MS / 1_000} s: ${told}`;
+    throw new ParlError("PARL_UNAVAILABLE", message, { field: "shards" });
   }
 
   #row(what: string, value: number, unit: string, failed: number): Row {

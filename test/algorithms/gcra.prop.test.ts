@@ -57,7 +57,7 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       const ticks = BigInt(Math.max(0, cost * from.num - waitedUs * from.den));
       const kept = ceilDiv(ticks * BigInt(to.num), BigInt(from.num));
       // Beyond the horizon, of the old limit and of the new, debt is forgiven, by the buckets in whole units.
-      if (ticks > from.horizonTicks - from.num || kept > to.horizonTicks - to.num) return;
+      if (cost * from.num > from.horizonTicks - from.num || kept > to.horizonTicks - to.num) return;
 
       limiter.charge("k", cost, START_US);
       limiter.retune({ algorithm, limit: next, windowUs }, START_US + waitedUs);
@@ -69,6 +69,14 @@ it.each(BUCKETS)("%s keeps its debt under a new limit, to the tick and rounded u
       numRuns: 3_000,
       examples: [
         [{ limits: [513, 1], windowUs: micros(11_593_853_782), spent: 2.9629629629629632, waited: 0 }],
+        [
+          {
+            limits: [8_193, 1],
+            windowUs: micros(715_896_181),
+            spent: 2.9996338337605275,
+            waited: 0.0001641522934734024,
+          },
+        ],
       ],
     },
   );

@@ -2,11 +2,14 @@ import { describe, expect, it } from "vitest";
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { KeyCensus, KeyQuota } from "../../algorithms/key-census.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
+import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
 import { StatePageReader, StatePageWriter } from "../../algorithms/state-page.ts";
 import { Verdict } from "../../core/decision.ts";
+import { Prng } from "../../core/prng.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { START_US } from "./histories.ts";
+import { adoptAll, newLimiter, pagesOf, peeked } from "./travelling.ts";
 
 const TEN_PER_10_S: AlgorithmParams = { algorithm: "gcra", limit: 10, windowUs: micros(10 * US_PER_S) };
 const MARKED_MAX = 16;
@@ -214,4 +217,49 @@ it("counts a key off however it goes", () => {
   // Nothing was touched for longer than any debt lasts.
   keys.remaining(ACME, 0, START_US + 2 * keys.limiter.algorithm.staleAfterUs);
   expect(keys.census.isEmpty).toBe(true);
+});
+
+describe("many keys that come in hash order", () => {
+  const MANY = 40_000;
+  const BLOCKED_EVERY = 3;
+
+  function many(): KeyedLimiter {
+    const limiter = newLimiter(TEN_PER_10_S);
+    const random = new Prng(5);
+    for (let i = 0; i < MANY; i += 1) {
+      limiter.charge(random.u32(), 0, i % BLOCKED_EVERY === 0 ? 10 : 1 + random.below(9), micros(START_US));
+    }
+    return limiter;
+  }
+
+  it("find room for all of them made by the first page", () => {
+    const giver = many();
+    const [first, ...others] = pagesOf(giver, TEN_PER_10_S, { bytes: 8_192 });
+    const taker = newLimiter(TEN_PER_10_S);
+    adoptAll(taker, [first!], START_US);
+    expect(taker.bytes()).toBe(giver.bytes());
+    adoptAll(taker, others, START_US);
+    expect([taker.keys, taker.bytes()]).toEqual([giver.keys, giver.bytes()]);
+  });
+
+  it("share what room there is when it is too small, from the first to the last, and no blocked key is freed", () => {
+    const giver = many();
+    const budget = new MemoryBudget(giver.bytes() * 0.6);
+    const taker = new KeyedLimiter(createAlgorithm(TEN_PER_10_S), { budget });
+    adoptAll(taker, pagesOf(giver, TEN_PER_10_S, { bytes: 8_192 }), START_US);
+    expect(taker.keys).toBeGreaterThan(MANY * 0.35);
+    expect(taker.evictedLive).toBeGreaterThan(0);
+    expect(budget.bytesUsed).toBeLessThanOrEqual(budget.bytesMax);
+    const random = new Prng(5);
+    const inQuarter = [0, 0, 0, 0];
+    for (let i = 0; i < MANY; i += 1) {
+      const high = random.u32();
+      const isBlocked = i % BLOCKED_EVERY === 0;
+      if (!isBlocked) random.below(9);
+      const { remaining } = peeked(taker, { high, low: 0 }, START_US);
+      if (isBlocked) expect(remaining).toBe(0);
+      else if (taker.isAbout(high, 0) && remaining > 0 && remaining < 10) inQuarter[high >>> 30]! += 1;
+    }
+    expect(Math.min(...inQuarter)).toBeGreaterThan(100);
+  });
 });

@@ -8,6 +8,10 @@ import { ReaperSpy, VALUE } from "./reaper-spy.ts";
 /** Some ten microseconds' worth of moving. */
 const MOVED_SLOTS_PER_INSERT = 128;
 const KEYS = 30_000;
+const SLOT_WORDS = 3;
+const SLOT_BYTES = 4 * SLOT_WORDS;
+/** As far as a table filled at random pushes a key, and what the tail adds to the scale. */
+const NEAR_SLOTS = 1_500;
 
 interface Filled {
   readonly table: KeyTable;
@@ -30,6 +34,47 @@ function filled(keys: number, options: { keysExpected?: number; budget?: MemoryB
   }
   return { table, spy, hashes };
 }
+
+/** Whether every entry is within so many slots of its home. */
+function areNearHome(table: KeyTable, slotsMax: number): boolean {
+  const slots = table.bytes / SLOT_BYTES;
+  let isNear = true;
+  table.forEach((words, at) => {
+    const home = ((words[at] as number) / 2 ** 32) * slots;
+    if (Math.abs(at / SLOT_WORDS - home) > slotsMax) isNear = false;
+  });
+  return isNear;
+}
+
+it("takes keys in hash order without pushing them past each other, once it has room for all", () => {
+  const spy = new ReaperSpy();
+  const table = new KeyTable({ stateWords: 1 }, spy);
+  const hashes = filled(KEYS).hashes.toSorted((a, b) => a - b);
+  expect(table.reserve(KEYS)).toBe(1);
+  for (const [i, high] of hashes.entries()) {
+    const at = table.insert(high, 0);
+    table.words[at + VALUE] = i + 1;
+    if (i % 1_000 === 0) expect(areNearHome(table, NEAR_SLOTS)).toBe(true);
+  }
+  expect(table.count).toBe(hashes.length);
+  for (const [i, high] of hashes.entries()) {
+    const at = table.find(high, 0);
+    expect(table.words[at + VALUE]).toBe(i + 1);
+  }
+});
+
+it("makes as much room as the memory allows, and says for what share of the keys that is", () => {
+  const table = new KeyTable({ stateWords: 1, budget: new MemoryBudget(100_000) }, new ReaperSpy());
+  expect(table.reserve(3_000)).toBe(1);
+  // Not before the walk into the first larger array is over.
+  table.insert(1, 1);
+  const share = table.reserve(KEYS);
+  // One array beside the other: while it grows it holds both.
+  expect(share).toBeGreaterThan((LOAD_MAX * 50_000) / SLOT_BYTES / KEYS / 1.25);
+  expect(share).toBeLessThan(0.3);
+  while (table.sweep(1_000) || table.isResizing);
+  expect([table.bytes > 50_000, table.bytes <= 100_000]).toEqual([true, true]);
+});
 
 it("knows a key by 32 bits of either sign", () => {
   const table = new KeyTable({ stateWords: 1 }, new ReaperSpy());
@@ -142,6 +187,9 @@ it("samples neighbours in hash order, from the key's own place onwards and round
     const first = ascending.indexOf(sampled[0] as number);
     expect(sampled).toEqual([...ascending.slice(first), ...ascending.slice(0, first)].slice(0, most));
     expect(Math.abs(first - 500)).toBeLessThan(60);
+    const before: number[] = [];
+    table.sample(2 ** 31, most, (words, at) => void before.push(words[at] as number), 200);
+    expect(Math.abs(ascending.indexOf(before[0] as number) - 315)).toBeLessThan(60);
   }
 });
 

@@ -26,7 +26,7 @@ describe("the format", () => {
     const params = '{"algorithm":"fixed-window","limit":10,"windowUs":10000000}';
     expect(Buffer.from(page!).toString("hex")).toBe(
       [
-        "01 01 0100 02000000 0000000 0d0127341 0700 3b00".replaceAll(" ", ""),
+        "01 05 0100 02000000 0000000 0d0127341 0700 3b00 01000000".replaceAll(" ", ""),
         Buffer.from(POLICY + params).toString("hex"),
         "00000000 02000000 01000000".replaceAll(" ", ""),
         "04030201 02000605 07000000".replaceAll(" ", ""),
@@ -42,7 +42,7 @@ describe("the format", () => {
     expect(limiter.writeKey(0x01020304, 0x0506, writer, false, 300)).toBe(true);
     expect(limiter.writeKey(0xff020304, 0x0708, writer, false, 2 ** 40)).toBe(true);
     const page = writer.finish();
-    expect(page[1]).toBe(3);
+    expect(page[1]).toBe(7);
     expect(Buffer.from(page.subarray(-32)).toString("hex")).toBe(
       [
         "04030201 02000605 2c010000 07000000".replaceAll(" ", ""),
@@ -62,6 +62,22 @@ describe("the format", () => {
     expect([limiter.writeKey(9, 9, writer), writer.count]).toEqual([true, 0]);
     reader.open(pagesOf(limiter, FIXED)[0]!);
     expect([reader.isReserving, reader.next(), reader.reserved]).toEqual([false, true, 0]);
+  });
+
+  it("says how many keys there are altogether; of a page that does not, as older ones do not, nothing is known", () => {
+    const limiter = newLimiter(FIXED);
+    for (let high = 1; high <= 500; high += 1) limiter.charge(high, 0, 7, micros(START_US));
+    const [page] = pagesOf(limiter, FIXED, { bytes: 200 });
+    const reader = new StatePageReader();
+    reader.open(page!);
+    expect(reader.keys).toBe(500);
+    const older = new Uint8Array([...page!.subarray(0, 20), ...page!.subarray(24)]);
+    older[1] = 1;
+    const taker = newLimiter(FIXED);
+    adoptAll(taker, [older], START_US);
+    reader.open(older);
+    expect([reader.keys, reader.count]).toEqual([0, taker.keys]);
+    expect(peeked(taker, { high: 1, low: 0 }, START_US).remaining).toBe(3);
   });
 
   it.each(ALGORITHMS)("writes a key of %s that was never seen as just that", (algorithm) => {
@@ -87,7 +103,7 @@ describe("the format", () => {
     const reader = new StatePageReader();
     const params = { ...FIXED, burst: 5, subWindows: 4, name: "x", match: {}, onFailure: "deny" };
     const writer = new StatePageWriter();
-    writer.begin("per-key", params, createAlgorithm(params));
+    writer.begin("per-key", params, createAlgorithm(params), 0);
     reader.open(writer.finish());
     expect(reader.params).toEqual({ ...FIXED, burst: 5, subWindows: 4 });
     expect([reader.policy, reader.nowUs, reader.count, reader.next()]).toEqual(["per-key", 0, 0, false]);
@@ -96,22 +112,22 @@ describe("the format", () => {
 
 describe("a bad page", () => {
   const [page] = pagesOf(logWith(3, 1_000), LOG);
-  const firstAt = 20 + (page![16] as number) + (page![18] as number);
+  const firstAt = 24 + (page![16] as number) + (page![18] as number);
   const eventsAt = firstAt + 12;
 
   it.each([
     { what: "nothing", change: () => new Uint8Array(0), says: "empty" },
     { what: "another version", change: at(0, 2), says: "version 1, got 2", code: "PARL_UNSUPPORTED_VERSION" },
-    { what: "flags of the future", change: at(1, 5), says: "flags" },
+    { what: "flags of the future", change: at(1, 9), says: "flags" },
     { what: "state words of another algorithm", change: at(2, 2), says: "state words" },
     { what: "more entries than there are bytes", change: at(7, 0xff), says: "too short" },
     { what: "one entry more", change: at(4, 2), says: "ends within entry 1" },
     { what: "one entry less", change: at(4, 0), says: "goes on for" },
     { what: "a time beyond all windows", change: at(15, 0x7f), says: "impossible time" },
     { what: "a name longer than the page", change: at(17, 0xff), says: "header" },
-    { what: "a name that is no text", change: at(20, 0xff), says: "UTF-8" },
-    { what: "params that are no JSON", change: at(27, 0x20), says: "JSON" },
-    { what: "an algorithm nobody knows", change: at(44, 0x78), says: "not known" },
+    { what: "a name that is no text", change: at(24, 0xff), says: "UTF-8" },
+    { what: "params that are no JSON", change: at(31, 0x20), says: "JSON" },
+    { what: "an algorithm nobody knows", change: at(48, 0x78), says: "not known" },
     { what: "an identity of nobody", change: at(firstAt, 0), says: "without identity" },
     { what: "events beyond the page", change: at(eventsAt, 4), says: "ends within entry 0" },
     { what: "events without number", change: at(eventsAt + 3, 0xff), says: "ends within entry 0" },
@@ -152,13 +168,13 @@ describe("a bad page", () => {
     const taker = newLimiter(FIXED);
     adoptAll(taker, [unordered], START_US);
     expect([1, 2, 3].map((high) => peeked(taker, { high, low: 0 }, START_US).remaining)).toEqual([9, 8, 7]);
-    unordered[1] = 1;
+    unordered[1] = 5;
     expect(() => new StatePageReader().open(unordered)).toThrow("out of order");
   });
 
   it.each(["limit", "windowUs"] as const)("with a %s that makes no policy is refused", (field) => {
     const writer = new StatePageWriter();
-    writer.begin("p", { ...FIXED, [field]: -1 }, createAlgorithm(FIXED));
+    writer.begin("p", { ...FIXED, [field]: -1 }, createAlgorithm(FIXED), 0);
     expect(() => new StatePageReader().open(writer.finish())).toThrow("make no policy");
   });
 });
