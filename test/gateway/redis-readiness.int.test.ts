@@ -216,7 +216,7 @@ it("follows its address to the replica that was promoted, which knows what was s
   onTestFinished(() => address.close());
   await stand.reopen(`redis://127.0.0.1:${address.port}`);
   for (let i = 0; i < 2; i += 1) await stand.gateway.check("both");
-  await expect.poll(() => promoted.dbsize()).toBe(2);
+  await expect.poll(() => promoted.dbsize(), PATIENTLY).toBe(2);
   await stand.server.kill();
   await stand.becomes("unready");
   await stand.expectOnFailure();
