@@ -1,5 +1,7 @@
 /** What becomes of the gateway when its Redis goes, hangs, refuses, forgets or moves: each fault ends as the policy says. */
 import { randomBytes } from "node:crypto";
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { connectRedis } from "../../lua/redis-connection.ts";
@@ -124,6 +126,41 @@ describe("a Redis that refuses", () => {
     expect([status, redis.message]).toEqual(["degraded", expect.stringContaining("its memory is full")]);
     await stand.operator.config("SET", "maxmemory", "0");
     expect((await stand.gateway.check("both")).json).toMatchObject({ policy: "both-org", remaining: 2 });
+  });
+
+  it("because it cannot save", async () => {
+    const { operator } = stand;
+    const [, folder] = (await operator.config("GET", "dir")) as [string, string];
+    await operator.config("SET", "save", "3600 1");
+    // Where the snapshot should be.
+    const inTheWay = join(folder, "dump.rdb");
+    await mkdir(inTheWay);
+    await operator.bgsave();
+    await expect.poll(() => operator.info("persistence"), PATIENTLY).toMatch(/^rdb_last_bgsave_status:err/m);
+    await stand.expectRefused("not_persisting");
+    const { status, redis } = await stand.ready();
+    expect([status, redis.message]).toEqual(["degraded", expect.stringContaining("it cannot save")]);
+    await rmdir(inTheWay);
+    await operator.bgsave();
+    await stand.becomes("ready");
+    await stand.expectDecided();
+  });
+
+  it("because somebody's script does not end", async () => {
+    await stand.operator.config("SET", "busy-reply-threshold", "20");
+    const somebody = await connectRedis(stand.server.url);
+    onTestFinished(() => somebody.disconnect());
+    const killed = expect(somebody.eval("while true do end", 0)).rejects.toThrow();
+    await expect
+      .poll(() => stand.operator.ping().catch((error: Error) => error.message), PATIENTLY)
+      .toMatch(/^BUSY/);
+    await stand.expectRefused("busy");
+    const { status, redis } = await stand.ready();
+    expect([status, redis.message]).toEqual(["unready", expect.stringContaining("somebody's long script")]);
+    await stand.operator.script("KILL");
+    await killed;
+    await stand.becomes("ready");
+    await stand.expectDecided();
   });
 
   it("because the user lost the right to run scripts", async () => {
