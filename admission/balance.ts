@@ -86,8 +86,8 @@ export class Balance implements Due, LoanKey {
   retryAfterUs = 0;
   delayUs = 0;
   toldUs = 0;
-  /** The smallest cost that the home has refused, Infinity when none, and until when that is believed. */
-  deniedCost = Infinity;
+  /** The fewest units that the home has refused, Infinity when none, and until when that is believed. */
+  deniedUnits = Infinity;
   deniedUntilUs = 0;
   /** Units that others had of the key when its home last refused; `DenialDoubt`. */
   deniedBeside = 0;
@@ -129,8 +129,9 @@ export class Balance implements Due, LoanKey {
     return nowUs < this.expiresUs && this.left - this.held - this.queued >= cost;
   }
 
-  isDenied(cost: number, nowUs: number): boolean {
-    return cost >= this.deniedCost && nowUs < this.deniedUntilUs;
+  /** Whether the home would say no, as far as is known, were it asked for so many units more. */
+  isDenied(missing: number, nowUs: number): boolean {
+    return missing >= this.deniedUnits && nowUs < this.deniedUntilUs;
   }
 
   spend(cost: number): void {
@@ -166,7 +167,7 @@ export class Balance implements Due, LoanKey {
     this.resetAfterUs = grant.resetAfterUs;
     this.retryAfterUs = grant.retryAfterUs;
     this.delayUs = grant.delayUs;
-    this.deniedCost = grant.deniedCost > 0 ? grant.deniedCost : Infinity;
+    this.deniedUnits = grant.deniedUnits > 0 ? grant.deniedUnits : Infinity;
     this.deniedUntilUs = nowUs + Math.min(grant.retryAfterUs, DENIED_MAX_US);
     this.deniedBeside = grant.beside;
     return gained;
@@ -204,10 +205,11 @@ export class Balance implements Due, LoanKey {
     for (const reservation of this.reservations) {
       if (reservation.state !== "queued") continue;
       const { cost } = reservation;
-      if (this.left - this.held >= cost) {
+      const missing = cost - (this.left - this.held);
+      if (missing <= 0) {
         reservation.state = "held";
         this.held += cost;
-      } else if (this.isDenied(cost, nowUs)) {
+      } else if (this.isDenied(missing, nowUs)) {
         reservation.state = "refused";
       } else {
         continue;

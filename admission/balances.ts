@@ -164,7 +164,7 @@ export class Balances {
       return "refused";
     }
     verdict.outcome = "denied";
-    if (balance === undefined || !balance.isDenied(cost, monotonicUs)) {
+    if (balance === undefined || !balance.isDenied(cost - available, monotonicUs)) {
       verdict.retryAfterUs = UNHEARD_RETRY_US;
       return "missing";
     }

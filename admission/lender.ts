@@ -70,13 +70,13 @@ export class Lender {
     const { loan, lastAmount } = row;
     const verdict = this.#verdict;
     const isRefused = lastAmount < asked.least;
-    let deniedCost = lastAmount >= asked.need ? 0 : isRefused ? asked.least : 1;
+    let deniedUnits = lastAmount >= asked.need ? 0 : isRefused ? asked.least : 1;
     let retryAfterUs = 0;
-    if (deniedCost > 0) {
-      this.#evaluate(loan, limiter, deniedCost, nowUs);
+    if (deniedUnits > 0) {
+      this.#evaluate(loan, limiter, deniedUnits, nowUs);
       retryAfterUs = verdict.retryAfterUs;
       // The same message again, and by now it would fit: the holder may ask anew.
-      if (verdict.outcome === "allowed") deniedCost = 0;
+      if (verdict.outcome === "allowed") deniedUnits = 0;
     }
     const delayUs = this.#delayUs(row, limiter, nowUs);
     this.#evaluate(loan, limiter, 0, nowUs);
@@ -90,7 +90,7 @@ export class Lender {
       granted: row.granted,
       limit: verdict.limit,
       remaining: verdict.remaining,
-      deniedCost,
+      deniedUnits,
       retryAfterUs,
       resetAfterUs: verdict.resetAfterUs,
       delayUs,
@@ -134,7 +134,7 @@ export function unlent(asked: BorrowRow, status: GrantStatus): Omit<GrantRow, "v
     granted: 0,
     limit: 0,
     remaining: 0,
-    deniedCost: isDenied ? 1 : 0,
+    deniedUnits: isDenied ? 1 : 0,
     retryAfterUs: isDenied ? UNLENT_RETRY_US : 0,
     resetAfterUs: 0,
     delayUs: 0,

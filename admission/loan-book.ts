@@ -288,7 +288,7 @@ export class LoanBook implements Reservations {
       this.#home.granting?.(row.loan, reserved, Math.max(0, reserved - before), moment.nowUs);
     if (reserved < before) this.#home.lowered?.(row.loan, reserved, moment.nowUs);
     const grant = this.#lender.answer(row, asked, limiter, moment.nowUs);
-    if (grant.deniedCost > 0 && row.loan.lent > row.lent) this.#recalls.want(row.loan);
+    if (grant.deniedUnits > 0 && row.loan.lent > row.lent) this.#recalls.want(row.loan);
     return grant;
   }
 

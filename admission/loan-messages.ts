@@ -102,7 +102,7 @@ export interface GrantRow extends LoanRow {
   /** Units nobody has, after this grant. */
   readonly remaining: number;
   /** The smallest cost known not to fit, and when it may; 0 when nothing was refused. */
-  readonly deniedCost: number;
+  readonly deniedUnits: number;
   readonly retryAfterUs: number;
   readonly resetAfterUs: number;
   /** Leaky queue: how long what was granted waits for its turn. */
@@ -174,7 +174,7 @@ export function encodeGrant(frame: GrantFrame): Uint8Array {
     writer.f64(row.granted);
     writer.u32(row.limit);
     writer.f64(row.remaining);
-    writer.u32(row.deniedCost);
+    writer.u32(row.deniedUnits);
     for (const us of [row.retryAfterUs, row.resetAfterUs, row.delayUs, row.validUs]) writer.f64(us);
     writer.u32(Math.min(row.beside, LOAN_UNITS_MAX));
   });
@@ -194,7 +194,7 @@ export function decodeGrant(bytes: Uint8Array): GrantFrame {
       granted: reader.whole("granted"),
       limit: reader.u32("limit", LOAN_UNITS_MAX),
       remaining: reader.whole("remaining"),
-      deniedCost: reader.u32("deniedCost", LOAN_UNITS_MAX),
+      deniedUnits: reader.u32("deniedUnits", LOAN_UNITS_MAX),
       retryAfterUs: reader.duration("retryAfterUs"),
       resetAfterUs: reader.duration("resetAfterUs"),
       delayUs: reader.duration("delayUs"),

@@ -13,10 +13,18 @@ export interface Program {
   readonly ready: RegExp;
 }
 
+/** Ended with this process, whatever ends it in an orderly way (command.ts); a listener for each would be too many. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** Starts a child that ends with `owner`, and waits until it works. */
 export async function startChild(owner: AsyncDisposableStack, program: Program): Promise<ChildProcess> {
   const { path, args, env = process.env, ready } = program;
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  running.add(child);
+  child.once("close", () => running.delete(child));
   owner.defer(() => end(child));
   const words: string[] = [];
   const isReady = Promise.withResolvers<boolean>();

@@ -12,22 +12,29 @@
  * Pace `max`, as fast as it goes: batches of 1,000 are submitted back to back, each when the one before is
  * answered. There are no due moments then, so latency is *service time*: a batch's duration ÷ its events.
  *
- * Either way the backend reads the trace's own time (`--clock app`), so pace changes no decision.
+ * Either way a backend that reads the trace's own time (`--clock app`) decides the same: pace changes nothing then.
  */
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import type { Backend, VerdictSink } from "./backend.ts";
+import type { Decider, VerdictSink } from "./backend.ts";
 import type { EventColumns } from "./events.ts";
+import { RunTally } from "./run-tally.ts";
 
 export const PACES = ["real", "max"] as const;
 type Pace = (typeof PACES)[number];
 
-const BATCH = 1_000;
+export const BATCH = 1_000;
 const NS_PER_US = 1_000;
 
 export interface DriveOptions {
   readonly pace: Pace;
   /** A monotonic clock; fractions are welcome. */
   readonly nowUs: () => number;
+  /** Events submitted together at most. */
+  readonly batch?: number;
+  /** Counts along, for whoever looks meanwhile. */
+  readonly tally?: RunTally;
+  /** Called between batches: lets others have a turn. What it takes is charged to what is due meanwhile. */
+  readonly breathe?: () => Promise<void>;
   readonly onProgress?: (share: number) => void;
 }
 
@@ -44,10 +51,11 @@ export interface DriveResult {
 
 export async function drive(
   events: EventColumns,
-  backend: Backend,
-  { pace, nowUs, onProgress }: DriveOptions,
+  backend: Decider,
+  options: DriveOptions,
 ): Promise<DriveResult> {
-  const run = pace === "real" ? new OpenLoop(events, nowUs) : new BackToBack(events, nowUs);
+  const { pace, breathe, onProgress } = options;
+  const run = pace === "real" ? new OpenLoop(events, options) : new BackToBack(events, options);
   let next = 0;
   while (run.answered < events.count) {
     const to = run.submittable(next);
@@ -55,6 +63,7 @@ export async function drive(
     next = to;
     if (backend.turn !== undefined) await backend.turn();
     run.turned();
+    if (breathe !== undefined) await breathe();
     onProgress?.(run.answered / events.count);
   }
   return run.result();
@@ -65,13 +74,16 @@ abstract class Run implements VerdictSink {
   protected readonly events: EventColumns;
   protected readonly nowUs: () => number;
   protected readonly startUs: number;
+  protected readonly batch: number;
+  readonly #tally: RunTally;
   readonly #latencyNs: RecordableHistogram = createHistogram({ highest: 3_600e9, figures: 3 });
   readonly #admitted: Uint8Array;
-  #denied = 0;
 
-  constructor(events: EventColumns, nowUs: () => number) {
+  constructor(events: EventColumns, { nowUs, batch = BATCH, tally = new RunTally() }: DriveOptions) {
     this.events = events;
     this.nowUs = nowUs;
+    this.batch = batch;
+    this.#tally = tally;
     this.#admitted = new Uint8Array(events.count);
     this.startUs = nowUs();
   }
@@ -84,8 +96,12 @@ abstract class Run implements VerdictSink {
 
   decided(index: number, isAllowed: boolean): void {
     this.answered += 1;
-    if (isAllowed) this.#admitted[index] = 1;
-    else this.#denied += 1;
+    if (isAllowed) {
+      this.#admitted[index] = 1;
+      this.#tally.allowed += 1;
+    } else {
+      this.#tally.denied += 1;
+    }
   }
 
   result(): DriveResult {
@@ -93,7 +109,7 @@ abstract class Run implements VerdictSink {
     const percentileUs = (percent: number): number => this.#latencyNs.percentile(percent) / NS_PER_US;
     return {
       admitted: this.#admitted,
-      denied: this.#denied,
+      denied: this.#tally.denied,
       elapsedUs,
       decisionsPerS: (this.events.count / elapsedUs) * 1e6,
       p50Us: percentileUs(50),
@@ -102,15 +118,17 @@ abstract class Run implements VerdictSink {
     };
   }
 
-  protected record(latencyUs: number): void {
+  /** @param decisions how many took that long */
+  protected record(latencyUs: number, decisions = 1): void {
     this.#latencyNs.record(Math.max(1, Math.round(latencyUs * NS_PER_US)));
+    this.#tally.latency.record(latencyUs, decisions);
   }
 }
 
 class OpenLoop extends Run {
   override submittable(next: number): number {
     const elapsedUs = this.nowUs() - this.startUs;
-    const most = Math.min(this.events.count, next + BATCH);
+    const most = Math.min(this.events.count, next + this.batch);
     let to = next;
     while (to < most && this.#dueUs(to) <= elapsedUs) to += 1;
     return to;
@@ -130,19 +148,19 @@ class OpenLoop extends Run {
 class BackToBack extends Run {
   /** Events submitted so far, the last batch of them, and when it was. */
   #submitted = 0;
-  #batch = 0;
-  #batchUs = 0;
+  #latest = 0;
+  #latestUs = 0;
 
   override submittable(next: number): number {
     if (this.answered < this.#submitted) return next;
-    this.#batch = Math.min(BATCH, this.events.count - next);
-    this.#submitted = next + this.#batch;
-    this.#batchUs = this.nowUs();
+    this.#latest = Math.min(this.batch, this.events.count - next);
+    this.#submitted = next + this.#latest;
+    this.#latestUs = this.nowUs();
     return this.#submitted;
   }
 
   override turned(): void {
     if (this.answered < this.#submitted) return;
-    this.record((this.nowUs() - this.#batchUs) / this.#batch);
+    this.record((this.nowUs() - this.#latestUs) / this.#latest, this.#latest);
   }
 }

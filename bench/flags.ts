@@ -32,9 +32,13 @@ const US_PER_UNIT: Readonly<Record<string, number>> = {
 export class Flags {
   readonly #given = new Map<string, string>();
   readonly #table: FlagTable;
+  /** What was written without dashes; empty unless the command takes any. */
+  readonly words: readonly string[];
 
-  constructor(table: FlagTable, args: readonly string[]) {
+  constructor(table: FlagTable, args: readonly string[], { takesWords = false } = {}) {
     this.#table = table;
+    const words: string[] = [];
+    this.words = words;
     const options = Object.fromEntries(
       Object.entries(table).map(([name, spec]) => [
         name,
@@ -44,7 +48,11 @@ export class Flags {
     const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
     for (const token of tokens) {
       if (token.kind === "option-terminator") continue;
-      if (token.kind === "positional") throw usage(`"${token.value}"`, "is not a flag");
+      if (token.kind === "positional") {
+        if (!takesWords) throw usage(`"${token.value}"`, "is not a flag");
+        words.push(token.value);
+        continue;
+      }
       const spec = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
       if (spec === undefined) throw usage(token.rawName, "is not a flag of this command");
       if (spec.value && token.value === undefined) throw usage(token.rawName, `needs a value: ${spec.value}`);

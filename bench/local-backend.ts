@@ -11,23 +11,39 @@ import { Verdict } from "../core/decision.ts";
 import { IdentityHash } from "../core/half-sip-hash.ts";
 import { Prng } from "../core/prng.ts";
 import { micros } from "../core/units.ts";
-import type { Backend, Footprint, VerdictSink } from "./backend.ts";
+import type { Backend, Footprint, NamedEvents, VerdictSink } from "./backend.ts";
 import type { EventColumns } from "./events.ts";
+import { heldName } from "./held-keys.ts";
+import { capacityOf } from "./oracle.ts";
+
+const HOLD_BATCH = 10_000;
 
 export class LocalBackend implements Backend {
   readonly name = "local";
+  readonly roundTrips = 0;
   readonly #events: EventColumns;
   readonly #names: readonly string[];
+  readonly #capacity: number;
   readonly #limiter: KeyedLimiter;
   readonly #hash: IdentityHash;
   readonly #verdict = new Verdict();
 
-  constructor(events: EventColumns, names: readonly string[], params: AlgorithmParams, seed: number) {
+  constructor({ events, names }: NamedEvents, params: AlgorithmParams, seed: number) {
     this.#events = events;
     this.#names = names;
+    this.#capacity = capacityOf(params);
     this.#limiter = new KeyedLimiter(createAlgorithm(params));
     const prng = new Prng(seed);
     this.#hash = new IdentityHash(prng.u32(), prng.u32());
+  }
+
+  hold(count: number, nowUs: number, onProgress: (share: number) => void): Promise<void> {
+    for (let index = 0; index < count; index += 1) {
+      this.#hash.ofString(heldName(index));
+      this.#limiter.decide(this.#hash.high, this.#hash.low, this.#capacity, micros(nowUs), this.#verdict);
+      if (index % HOLD_BATCH === 0) onProgress(index / count);
+    }
+    return Promise.resolve();
   }
 
   submit(from: number, to: number, sink: VerdictSink): void {
@@ -49,9 +65,5 @@ export class LocalBackend implements Backend {
       bytesPerKey: liveKeys === 0 ? 0 : this.#limiter.bytes() / liveKeys,
       redisUsedMem: null,
     });
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }

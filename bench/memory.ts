@@ -12,15 +12,12 @@
 import { ALGORITHMS, type AlgorithmName } from "../algorithms/algorithm.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { runCommand } from "./command.ts";
-import { ContestantProcess } from "./contestant-process.ts";
 import { PEERS, type ContestantName } from "./contestants.ts";
+import { filledProcess, type Fill } from "./filled-process.ts";
 import type { Flags } from "./flags.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { Progress } from "./progress.ts";
 import { alignedTable, spokenCount } from "./report.ts";
-
-/** A small young generation: a key's bytes must not drown in garbage not yet collected. */
-const V8_FLAGS = ["--max-semi-space-size=1"];
 
 const TARGET_BYTES: Readonly<Partial<Record<ContestantName, number>>> = {
   gcra: 16,
@@ -30,15 +27,7 @@ const TARGET_BYTES: Readonly<Partial<Record<ContestantName, number>>> = {
   "sliding-window": 20,
 } satisfies Partial<Record<AlgorithmName, number>>;
 
-interface Case {
-  readonly contestant: ContestantName;
-  readonly keys: number;
-  readonly shards: number;
-  /** Decisions per key. */
-  readonly hits: number;
-}
-
-interface MemoryRow extends Case {
+interface MemoryRow extends Fill {
   readonly bytes_per_key: number;
   readonly peak_bytes_per_key: number;
   readonly own_bytes_per_key: number | null;
@@ -67,7 +56,7 @@ async function run(flags: Flags): Promise<void> {
   const peerKeys = flags.count("peer-keys", { min: 1_000, max: 16_000_000 });
   const cases = [
     ...(algo === "all" ? ALGORITHMS : [algo]).flatMap((contestant) => casesOf(contestant, keys)),
-    ...PEERS.map((contestant): Case => ({ contestant, keys: peerKeys, shards: 1, hits: 1 })),
+    ...PEERS.map((contestant): Fill => ({ contestant, keys: peerKeys, shards: 1, hits: 1 })),
   ];
   const machine = describeMachine();
   const progress = new Progress("filling");
@@ -84,18 +73,16 @@ async function run(flags: Flags): Promise<void> {
   );
 }
 
-function casesOf(contestant: AlgorithmName, keys: number): Case[] {
-  const cases = [1, SHARDS_DEFAULT].map((shards): Case => ({ contestant, keys, shards, hits: 1 }));
+function casesOf(contestant: AlgorithmName, keys: number): Fill[] {
+  const cases = [1, SHARDS_DEFAULT].map((shards): Fill => ({ contestant, keys, shards, hits: 1 }));
   if (contestant === "sliding-log") {
     cases.push({ contestant, keys: Math.ceil(keys / 10), shards: SHARDS_DEFAULT, hits: 10 });
   }
   return cases;
 }
 
-async function measure(each: Case): Promise<MemoryRow> {
-  const options = { limit: 100, windowUs: 3_600_000_000, shards: each.shards };
-  await using contestant = new ContestantProcess(each.contestant, options, V8_FLAGS);
-  const { rssBytes, peakBytes, ownBytes } = await contestant.fill(each.keys, each.hits);
+async function measure(each: Fill): Promise<MemoryRow> {
+  const { rssBytes, peakBytes, ownBytes } = await filledProcess(each);
   return {
     ...each,
     bytes_per_key: rssBytes / each.keys,

@@ -13,8 +13,9 @@ export interface Row {
   readonly dist: string;
   readonly rate: number | null;
   readonly keys: number;
-  readonly over_admit_pct: number;
-  readonly under_admit_pct: number;
+  /** Null where decisions and trace have no clock in common. */
+  readonly over_admit_pct: number | null;
+  readonly under_admit_pct: number | null;
   readonly bytes_per_key: number;
   readonly p50_us: number;
   readonly p99_us: number;
@@ -24,6 +25,9 @@ export interface Row {
   readonly envelope: string;
   readonly pace: string;
   readonly clock: string;
+  readonly batch: number | null;
+  readonly batch_as: string | null;
+  readonly round_trips: number;
   readonly shape: string;
   readonly zipf_s: number | null;
   readonly seed: number | null;
@@ -35,6 +39,7 @@ export interface Row {
   readonly events: number;
   readonly denied: number;
   readonly distinct_keys: number;
+  readonly held_keys: number;
   readonly live_keys: number;
   readonly elapsed_s: number;
   readonly cpu: string;

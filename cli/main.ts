@@ -8,6 +8,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["gateway", async () => (await import("./gateway.ts")).gateway],
   ["check", async () => (await import("./check.ts")).check],
   ["replay", async () => (await import("./replay.ts")).replay],
+  ["trace", async () => (await import("./trace.ts")).trace],
   ["scale", async () => (await import("./scale.ts")).scale],
   ["explain", async () => (await import("./explain.ts")).explain],
   ["shards", async () => (await import("./shards.ts")).shards],

@@ -31,7 +31,7 @@ export interface RedisLimiterOptions {
   readonly inFlightMax?: number;
   /**
    * Keys live as long as they owe something, by Redis' clock, and at least this long. Raise it where `nowUs` is not
-   * this moment (a trace that is replayed slowly), or debts are forgotten early.
+   * this moment (a trace that is replayed slowly, callers whose clocks differ), or debts are forgotten early.
    */
   readonly ttlMinMs?: number;
 }

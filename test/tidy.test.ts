@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ["core"],
   telemetry: ["core"],
   gateway: ["core", "algorithms", "admission", "actors", "lua", "client", "telemetry"],
-  bench: ["core", "algorithms", "admission", "lua", "client", "deploy"],
+  bench: ["core", "algorithms", "admission", "lua", "client", "telemetry", "deploy"],
   sim: ["core", "algorithms", "admission", "client", "deploy"],
   cli: [
     "core",

@@ -6,7 +6,8 @@
  *                            └──▶ chart(rows) ──▶ docs/lab/<name>.svg, .png
  *
  * An experiment that measures decisions, not time, is `exact`: the same seed gives the same rows on every machine,
- * and the test suite runs it again and compares.
+ * and the test suite runs it again and compares. All others are measured: their results say on what machine, at which
+ * commit and when, and the test suite looks at the shape of a quick run.
  */
 import type { TopLevelSpec } from "vega-lite";
 
@@ -31,6 +32,8 @@ export interface Experiment {
   readonly hypothesis: string;
   /** Whether rows depend on nothing but seed and scale. */
   readonly isExact: boolean;
+  /** Whether it starts a Redis of its own. */
+  readonly needsRedis?: boolean;
   run(scale: Scale): Finding[] | Promise<Finding[]>;
   /** What the rows look like. */
   chart(rows: readonly Finding[]): TopLevelSpec;

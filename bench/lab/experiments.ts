@@ -1,6 +1,33 @@
 /** The experiments of the lab, in the order they are run and told. */
+import { accuracyMemory } from "./accuracy-memory.ts";
+import { approximateLogs } from "./approximate-logs.ts";
+import { batching } from "./batching.ts";
 import { boundaryBurst } from "./boundary-burst.ts";
 import { burstShaping } from "./burst-shaping.ts";
+import { bytesPerKey } from "./bytes-per-key.ts";
+import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
+import { expiry } from "./expiry.ts";
+import { hotLog } from "./hot-log.ts";
+import { localAndRedis } from "./local-and-redis.ts";
+import { logBreakEven } from "./log-break-even.ts";
+import { oneKeyCounter } from "./one-key-counter.ts";
+import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
+import { severalRedis } from "./several-redis.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [boundaryBurst, burstShaping];
+export const EXPERIMENTS: readonly Experiment[] = [
+  boundaryBurst,
+  bytesPerKey,
+  hotLog,
+  expiry,
+  localAndRedis,
+  batching,
+  severalRedis,
+  accuracyMemory,
+  logBreakEven,
+  burstShaping,
+  clockSkew,
+  preAllocatedBucket,
+  oneKeyCounter,
+  approximateLogs,
+];

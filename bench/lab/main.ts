@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { invalidArgument } from "../../core/errors.ts";
 import { runCommand } from "../command.ts";
 import type { Flags } from "../flags.ts";
+import { makeFolder } from "../output-file.ts";
 import { describeMachine, machineLine } from "../machine.ts";
 import { Progress } from "../progress.ts";
 import { alignedTable } from "../report.ts";
@@ -14,21 +15,26 @@ import type { Cell, Experiment } from "./experiment.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 import { resultOf, writeResult, type Result } from "./result.ts";
 
-const FOLDER = fileURLToPath(new URL("../../docs/lab", import.meta.url));
+const ROOT = new URL("../../", import.meta.url);
+const FOLDER = fileURLToPath(new URL("docs/lab", ROOT));
+/** Beside what set-up has obtained, and no more to be committed than that. */
+const QUICK_FOLDER = fileURLToPath(new URL(".parl/lab", ROOT));
 /** Rows shown on screen; the files have all. */
 const ROWS_SHOWN = 20;
 
 await runCommand({
-  synopsis: `npm run lab -- [flags]: runs the experiments and writes their tables and plots\n\n${EXPERIMENTS.map(
-    ({ name, title }) => `  ${name.padEnd(18)}${title}`,
-  ).join("\n")}`,
+  synopsis: `npm run lab -- [flags] [NAME …]: runs all experiments, or those named, and writes tables and plots.
+
+${EXPERIMENTS.map(({ name, title, isExact }) => `  ${name.padEnd(18)}${isExact ? "exact   " : "measured"}  ${title}`).join("\n")}
+
+Exact ones give the same bytes everywhere, in seconds; measured ones say what this machine does.`,
   flags: {
-    quick: { about: "smaller runs of what takes long" },
-    only: { value: "NAME,…", about: "these experiments only" },
+    quick: { about: "smaller runs of what is measured; the files go to .parl/lab, which is not committed" },
     out: { value: "FOLDER", about: "where the files go [docs/lab]" },
     seed: { value: "N", about: "seed of all that is drawn", fallback: "1" },
     json: { about: "print one line of JSON an experiment instead of tables" },
   },
+  takesWords: true,
   run,
 });
 
@@ -36,25 +42,30 @@ async function run(flags: Flags): Promise<void> {
   const machine = describeMachine();
   const seed = flags.count("seed", { min: 0 });
   const isJson = flags.has("json");
+  const isQuick = flags.has("quick");
+  const experiments = chosen(flags.words);
+  const folder = flags.text("out") ?? (isQuick ? QUICK_FOLDER : FOLDER);
+  // Before anything takes its time.
+  await makeFolder(folder);
   if (!isJson) process.stdout.write(`${machineLine(machine)}\n`);
-  for (const experiment of chosen(flags)) {
+  for (const experiment of experiments) {
     const progress = new Progress(experiment.name);
-    const scale = { isQuick: flags.has("quick"), seed, progress: (share: number) => progress.update(share) };
-    const result = await resultOf(experiment, scale, machine);
-    await writeResult(flags.text("out") ?? FOLDER, experiment, result);
-    progress.done();
+    const scale = { isQuick, seed, progress: (share: number) => progress.update(share) };
+    const result = await resultOf(experiment, scale, machine, new Date().toISOString()).finally(() =>
+      progress.done(),
+    );
+    await writeResult(folder, experiment, result);
     process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : tableOf(result));
   }
 }
 
-/** @throws ParlError when `--only` names one that is not there */
-function chosen(flags: Flags): readonly Experiment[] {
-  const names = flags.text("only")?.split(",");
-  const unknown = names?.find((name) => EXPERIMENTS.every((experiment) => experiment.name !== name));
+/** All when none is named. @throws ParlError for a name that is none */
+function chosen(names: readonly string[]): readonly Experiment[] {
+  const unknown = names.find((name) => EXPERIMENTS.every((experiment) => experiment.name !== name));
   if (unknown !== undefined) {
-    throw invalidArgument("--only", `names of ${EXPERIMENTS.map(({ name }) => name).join(", ")}`, unknown);
+    throw invalidArgument("NAME", `one of ${EXPERIMENTS.map(({ name }) => name).join(", ")}`, unknown);
   }
-  return EXPERIMENTS.filter(({ name }) => names === undefined || names.includes(name));
+  return EXPERIMENTS.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
 function tableOf({ title, rows }: Result): string {

@@ -90,7 +90,7 @@ export function reportText(report: ReplayReport): string {
   return parts.join("\n");
 }
 
-function logText(log: LogReport): string {
+export function logText(log: LogReport): string {
   const span = log.firstAt === null ? "" : `, ${clock(log.firstAt)} to ${clock(log.lastAt ?? "")} UTC`;
   const order = log.outOfOrder === 0 ? "" : `; ${grouped(log.outOfOrder)} out of order, sorted`;
   const lines = [`${printable(log.file, 120)}: ${grouped(log.requests)} requests${span}${order}`];

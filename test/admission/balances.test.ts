@@ -16,7 +16,7 @@ function isDoubtful(had: number, wish: Partial<GrantRow> = {}, us = 0): boolean 
   const waiting = desk.reserve(9);
   const asked = desk.sent();
   desk.nowUs += us;
-  desk.answer(asked, { status: "refused", deniedCost: 5, retryAfterUs: 50_000, ...wish });
+  desk.answer(asked, { status: "refused", deniedUnits: 5, retryAfterUs: 50_000, ...wish });
   desk.balances.release(waiting);
   expect(desk.look(9)).toBe("refused");
   return desk.balance.isDenialDoubtful;
@@ -27,7 +27,7 @@ describe("a refusal", () => {
     const desk = new HolderDesk();
     const small = desk.reserve(1);
     const large = desk.reserve(10);
-    desk.answer(desk.sent(), { status: "refused", deniedCost: 5, retryAfterUs: 70_000, remaining: 4 });
+    desk.answer(desk.sent(), { status: "refused", deniedUnits: 5, retryAfterUs: 70_000, remaining: 4 });
     expect([small.state, large.state]).toEqual(["queued", "refused"]);
     expect(desk.balance.queued).toBe(1);
     for (const reservation of desk.balance.reservations) desk.balances.release(reservation);
@@ -40,10 +40,20 @@ describe("a refusal", () => {
     expect(desk.look(5)).toBe("missing");
   });
 
+  it("is of the units missing here: who misses fewer asks anew, waiting or not", () => {
+    const desk = new HolderDesk();
+    desk.borrow(1, 4);
+    const [large, small] = [desk.reserve(9), desk.reserve(7)];
+    desk.answer(desk.sent(), { status: "refused", deniedUnits: 5, retryAfterUs: 50_000 });
+    expect([large.state, small.state]).toEqual(["refused", "queued"]);
+    for (const waiting of [large, small]) desk.balances.release(waiting);
+    expect([4, 5, 7, 8].map((cost) => desk.look(cost))).toEqual(["missing", "missing", "missing", "refused"]);
+  });
+
   it("for less than 50 ms is believed for as long as it says", () => {
     const desk = new HolderDesk();
     desk.reserve(10);
-    desk.answer(desk.sent(), { status: "refused", deniedCost: 10, retryAfterUs: 7_000 });
+    desk.answer(desk.sent(), { status: "refused", deniedUnits: 10, retryAfterUs: 7_000 });
     desk.nowUs += 6_999;
     expect(desk.look(10)).toBe("refused");
     desk.nowUs += 1;
@@ -58,7 +68,7 @@ describe("a refusal", () => {
     expect(isDoubtful(3, { validUs: 0 }, 150_000)).toBe(true);
     const desk = new HolderDesk();
     const [waiting] = [desk.reserve(9), desk.reserve(1)];
-    desk.answer(desk.sent(), { status: "refused", deniedCost: 5, retryAfterUs: 50_000 });
+    desk.answer(desk.sent(), { status: "refused", deniedUnits: 5, retryAfterUs: 50_000 });
     desk.balances.release(waiting);
     expect([desk.look(9), desk.balance.isDenialDoubtful]).toEqual(["refused", true]);
   });

@@ -102,7 +102,7 @@ export class HolderDesk {
       granted: this.granted,
       limit: 1_000,
       remaining: 300,
-      deniedCost: 0,
+      deniedUnits: 0,
       retryAfterUs: 0,
       resetAfterUs: 80_000,
       delayUs: 0,

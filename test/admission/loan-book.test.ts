@@ -10,11 +10,11 @@ describe("a loan book", () => {
       granted: 700,
       remaining: 300,
       limit: 1_000,
-      deniedCost: 0,
+      deniedUnits: 0,
       session: { epoch: 50, birth: 1 },
       validUs: 1_900_000,
     });
-    expect(desk.ask(B, { id: 1, least: 3, need: 700 })).toMatchObject({ granted: 300, deniedCost: 1 });
+    expect(desk.ask(B, { id: 1, least: 3, need: 700 })).toMatchObject({ granted: 300, deniedUnits: 1 });
     expect([desk.lent, desk.remaining, desk.charged]).toEqual([1_000, 1_000, 0]);
   });
 
@@ -24,7 +24,7 @@ describe("a loan book", () => {
     expect(desk.ask(B, { id: 1, need: 20 })).toMatchObject({ granted: 5 });
     expect(desk.lent).toBe(25);
     const other = { member: "c", incarnation: 3 };
-    expect(desk.ask(other, { id: 1, need: 0, want: 9 })).toMatchObject({ granted: 0, deniedCost: 0 });
+    expect(desk.ask(other, { id: 1, need: 0, want: 9 })).toMatchObject({ granted: 0, deniedUnits: 0 });
     expect(desk.ask(other, { id: 2, least: 3, need: 8, want: 20 })).toMatchObject({ granted: 3 });
     const fresh = new HomeDesk({ onCrash: "bounded" });
     expect(fresh.ask(A, { id: 1, least: 100, need: 100 })).toMatchObject({ granted: 100 });
@@ -53,7 +53,7 @@ describe("a loan book", () => {
       status: "refused",
       granted: 0,
       remaining: 0,
-      deniedCost: 1,
+      deniedUnits: 1,
       retryAfterUs: 10_000,
     });
     desk.nowUs += 10_000;
@@ -181,7 +181,7 @@ describe("a loan book", () => {
     expect(desk.ask(B, { id: 1, need: 1, owed: 5 })).toMatchObject({
       status: "full",
       granted: 0,
-      deniedCost: 1,
+      deniedUnits: 1,
       session: NONE,
     });
     expect(desk.book.tally).toMatchObject({ rows: 1, full: 1 });

@@ -69,7 +69,7 @@ const grants: fc.Arbitrary<GrantFrame> = framesOf(
     granted: counter,
     limit: units,
     remaining: counter,
-    deniedCost: units,
+    deniedUnits: units,
     retryAfterUs: duration,
     resetAfterUs: duration,
     delayUs: duration,

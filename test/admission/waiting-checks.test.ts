@@ -96,7 +96,7 @@ class Desk {
           granted: 0,
           limit: 9,
           remaining: 0,
-          deniedCost: 0,
+          deniedUnits: 0,
           retryAfterUs: 0,
           resetAfterUs: 0,
           delayUs: 0,
@@ -128,7 +128,7 @@ describe("waiting checks", () => {
   it("are decided at the first refusal, whatever the other homes say", () => {
     const desk = new Desk();
     desk.wait("one");
-    desk.answer(2, { status: "refused", deniedCost: 1, retryAfterUs: 30_000 });
+    desk.answer(2, { status: "refused", deniedUnits: 1, retryAfterUs: 30_000 });
     expect(desk.decided).toEqual(["one answered"]);
     desk.answer(1, { granted: 10 });
     expect([desk.decided.length, desk.reserved(ORG)]).toEqual([1, 0]);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Backend, VerdictSink } from "../../bench/backend.ts";
+import type { Decider, VerdictSink } from "../../bench/backend.ts";
 import { drive } from "../../bench/driver.ts";
 import type { EventColumns } from "../../bench/events.ts";
+import { RunTally } from "../../bench/run-tally.ts";
 import { columns } from "./small-trace.ts";
 
 /** A clock that moves a little whenever somebody looks, and more when somebody works. */
@@ -14,8 +15,7 @@ class WorkClock {
 }
 
 /** Admits even events; takes `workUs` for each, or what `stalls` says of it. */
-class SyncBackend implements Backend {
-  readonly name = "test";
+class SyncBackend implements Decider {
   readonly batches: number[] = [];
   readonly #clock: WorkClock;
   readonly #stalls: ReadonlyMap<number, number>;
@@ -31,14 +31,6 @@ class SyncBackend implements Backend {
       this.#clock.work(this.#stalls.get(index) ?? 1);
       sink.decided(index, index % 2 === 0);
     }
-  }
-
-  footprint(): Promise<never> {
-    return Promise.reject(new Error("not asked for here"));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }
 
@@ -92,6 +84,20 @@ describe("the open loop", () => {
       Array.from({ length: 300 }, (_, index) => (index % 2 === 0 ? 1 : 0)),
     );
     expect(result.denied).toBe(150);
+  });
+
+  it("counts along for whoever looks meanwhile, and lets others have a turn between batches", async () => {
+    const clock = new WorkClock();
+    const tally = new RunTally();
+    const seen: number[] = [];
+    const breathe = (): Promise<void> => Promise.resolve(void seen.push(tally.allowed + tally.denied));
+    const options = { nowUs: clock.nowUs, tally, breathe };
+    await drive(metronome(300), new SyncBackend(clock), { ...options, pace: "real" });
+    expect([tally.allowed, tally.denied, tally.latency.count]).toEqual([150, 150, 300]);
+    expect(seen[0]).toBeLessThan(10);
+    await drive(metronome(2_000), new SyncBackend(clock), { ...options, pace: "max", batch: 500 });
+    expect(tally.latency.count).toBe(2_300);
+    expect(seen.slice(-4)).toEqual([800, 1_300, 1_800, 2_300]);
   });
 });
 

@@ -1,14 +1,23 @@
-import { mkdtemp, readFile, rm, truncate } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BENCH_FLAGS, measuredRow } from "../../bench/bench-command.ts";
+import { freePort } from "../../bench/child.ts";
+import { Flags } from "../../bench/flags.ts";
 import type { Row } from "../../bench/row.ts";
+import { locateRedisServer } from "../../deploy/setup/locate.mjs";
 import { runBench, runShell } from "./run-bench.ts";
 
+const ROOT = new URL("../../", import.meta.url).pathname;
 const COLUMNS = [
   "algo backend dist rate keys over_admit_pct under_admit_pct bytes_per_key p50_us p99_us p999_us",
-  "decisions_per_s redis_used_mem envelope pace clock shape zipf_s seed trace limit window_us burst",
-  "duration_us events denied distinct_keys live_keys elapsed_s cpu cores memory_gib node commit",
+  "decisions_per_s redis_used_mem envelope pace clock batch batch_as round_trips shape zipf_s seed trace",
+  "limit window_us burst duration_us events denied distinct_keys held_keys live_keys elapsed_s",
+  "cpu cores memory_gib node commit",
 ]
   .join(" ")
   .split(" ");
@@ -90,6 +99,52 @@ describe("npm run bench", () => {
     expect(over_admit_pct).toBeGreaterThan(0);
   });
 
+  it("drives Redis as it drives the key table, and judges it by the same oracle", async () => {
+    const common = ["--algo", "fixed", "--limit", "20", "--window", "50ms", "--trace", trace];
+    const [local, redis] = await Promise.all([
+      rowOf(...common, "--pace", "max"),
+      rowOf(
+        ...common,
+        "--backend",
+        "redis",
+        "--redis",
+        "2",
+        "--batch",
+        "16",
+        "--batch-as",
+        "call",
+        "--hold",
+        "300",
+      ),
+    ]);
+    const { events, denied, over_admit_pct, under_admit_pct, distinct_keys } = local;
+    expect(redis).toMatchObject({ events, denied, over_admit_pct, under_admit_pct, backend: "redis" });
+    expect(over_admit_pct).toBeGreaterThan(0);
+    expect(redis).toMatchObject({
+      batch: 16,
+      batch_as: "call",
+      held_keys: 300,
+      live_keys: distinct_keys + 300,
+    });
+    expect(redis.redis_used_mem).toBeGreaterThan(1_000_000);
+    expect(redis.round_trips).toBeLessThan(events);
+    expect(redis.elapsed_s).toBeGreaterThan(0.29);
+  });
+
+  it("judges nothing that Redis' own clock decided at full speed, and does when it kept the trace's pace", async () => {
+    const args = ["--algo", "gcra", "--limit", "20", "--window", "1s", "--trace", trace];
+    const measured = (pace: string): Promise<Row> => {
+      const all = [...args, "--backend", "redis", "--clock", "redis", "--pace", pace];
+      return measuredRow(new Flags(BENCH_FLAGS, all), () => performance.now() * 1_000);
+    };
+    const [fast, paced] = [await measured("max"), await measured("real")];
+    expect(fast).toMatchObject({ clock: "redis", over_admit_pct: null, under_admit_pct: null });
+    expect(paced.denied).toBeGreaterThan(500);
+    // It decides a little later than was asked, so that a little more or less has drained.
+    expect(paced.over_admit_pct).toBeLessThan(50);
+    expect(paced.under_admit_pct).toBeLessThan(50);
+  });
+
   it("reads a trace from standard input and prints a table", async () => {
     const line = `gunzip -c ${trace} | "$NODE" "$BENCH/main.ts" --algo fixed --trace - --pace max`;
     const { code, stdout } = await runShell(line);
@@ -109,6 +164,45 @@ describe("npm run bench", () => {
     expect(stderr).toMatch(/^--algo must be one of fixed, slog, scounter, .*, got "best"\n$/);
   });
 
+  it("ends with one line, and no row, when no Redis answers or the disk is full", async () => {
+    const csv = join(folder, "full.csv");
+    const algo = ["--algo", "gcra", "--trace", trace, "--pace", "max"];
+    const unreachable = await runBench(
+      "main.ts",
+      ...algo,
+      "--backend",
+      "redis",
+      "--redis",
+      "redis://127.0.0.1:1",
+    );
+    expect([unreachable.code, unreachable.stdout]).toEqual([1, ""]);
+    expect(unreachable.stderr).toMatch(/^no connection to Redis .*127\.0\.0\.1:1\?\n$/);
+    const full = await runShell(`ulimit -f 1; "$NODE" "$BENCH/main.ts" ${algo.join(" ")} --csv ${csv}`);
+    expect([full.code, full.stdout]).toEqual([2, ""]);
+    expect(full.stderr).toMatch(/^cannot write .*full\.csv: EFBIG.*\n$/);
+    expect((await readdir(folder)).filter((name) => name.startsWith("full"))).toEqual([]);
+  });
+
+  it("takes its Redis along when it is told to end", async () => {
+    const port = String(await freePort());
+    const lengthy = ["--algo", "gcra", "--backend", "redis", "--duration", "30s", "--rate", "100"];
+    // A Redis that says where it is.
+    const program = join(folder, "redis-server");
+    const real = locateRedisServer({ root: ROOT, env: process.env }).path;
+    await writeFile(program, `#!/bin/sh\necho "$@" > "$0.args"\nexec "${real}" "$@"\n`, { mode: 0o755 });
+    const child = spawn(process.execPath, [join(ROOT, "bench/main.ts"), ...lengthy, "--metrics-port", port], {
+      stdio: "ignore",
+      env: { ...process.env, PARL_REDIS_SERVER: program },
+    });
+    const ended = once(child, "exit");
+    await expect.poll(() => answers(`http://127.0.0.1:${port}/metrics`), { timeout: 10_000 }).toBe(true);
+    const redis = Number(/--port (\d+)/.exec(await readFile(`${program}.args`, "utf8"))?.[1]);
+    expect(await isOpen(redis)).toBe(true);
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([143, null]);
+    await expect.poll(() => isOpen(redis)).toBe(false);
+  });
+
   it("refuses half a trace", async () => {
     const half = join(folder, "half.trace.gz");
     await runBench("gen.ts", "--out", half);
@@ -118,3 +212,22 @@ describe("npm run bench", () => {
     expect(stderr).toMatch(/^trace .*half\.trace\.gz: truncated .*\n$/);
   });
 });
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -14,7 +14,7 @@ function committed(name: string): Promise<string> {
 describe.each(EXPERIMENTS.filter(({ isExact }) => isExact))("the exact experiment $name", (experiment) => {
   it("gives the rows and the plot that are committed, to the byte", async () => {
     const scale = { isQuick: true, seed: 1, progress: () => undefined };
-    const result = await resultOf(experiment, scale, describeMachine());
+    const result = await resultOf(experiment, scale, describeMachine(), "never");
     expect(jsonText(result)).toBe(await committed(`${experiment.name}.json`));
     const svg = await svgOf(experiment.chart(result.rows));
     expect(svg).toBe(await committed(`${experiment.name}.svg`));

@@ -1,0 +1,29 @@
+/** Traces of experiments that measure: Zipf 1.1 over so many keys, one unit a request, from the lab's seed. */
+import type { NamedEvents } from "../backend.ts";
+import { EventColumns, nameKeys } from "../events.ts";
+import { generateEvents } from "../trace-generator.ts";
+import { START_US } from "../trace.ts";
+
+export interface LabTrace extends NamedEvents {
+  readonly seed: number;
+}
+
+export function labTrace(shape: {
+  readonly seed: number;
+  readonly keys: number;
+  readonly rate: number;
+  readonly durationUs: number;
+}): LabTrace {
+  const header = {
+    ...shape,
+    startUs: START_US,
+    costMin: 1,
+    costMax: 1,
+    dist: "zipf",
+    shape: "steady",
+    zipfS: 1.1,
+  } as const;
+  const events = new EventColumns();
+  for (const batch of generateEvents(header)) events.append(batch);
+  return { events, names: nameKeys(events, shape.keys), seed: shape.seed };
+}

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import type { AlgorithmName } from "../../../algorithms/algorithm.ts";
+import { filled } from "../../../bench/lab/bytes-per-key.ts";
+import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
+import type { Finding } from "../../../bench/lab/experiment.ts";
+import { svgOf } from "../../../bench/lab/plot.ts";
+import { jsonText, resultOf, type Result } from "../../../bench/lab/result.ts";
+import { describeMachine } from "../../../bench/machine.ts";
+
+const DATE = "2026-01-02T03:04:05.678Z";
+
+/** A quick run, and what every result of something measured has in common. */
+async function quickRun(name: string): Promise<readonly Finding[]> {
+  const experiment = EXPERIMENTS.find((each) => each.name === name)!;
+  const shares: number[] = [];
+  const scale = { isQuick: true, seed: 7, progress: (share: number) => void shares.push(share) };
+  const result = await resultOf(experiment, scale, describeMachine(), DATE);
+  const file = JSON.parse(jsonText(result)) as Result;
+  expect(file).toMatchObject({
+    experiment: name,
+    seed: 7,
+    date: DATE,
+    quick: true,
+    machine: describeMachine(),
+  });
+  expect(file.redis).toMatch(/^\d+\.\d+/);
+  const columns = Object.keys(file.rows[0]!);
+  for (const row of file.rows) {
+    expect(Object.keys(row)).toEqual(columns);
+    // JSON makes null of what is no number: then a row would not be what it was.
+    for (const each of columns) expect(row[each]).toBe(result.rows[file.rows.indexOf(row)]![each]);
+  }
+  expect(Math.max(...shares)).toBeLessThanOrEqual(1);
+  expect(shares.at(-1)).toBeGreaterThan(0.9);
+  expect(await svgOf(experiment.chart(result.rows))).toContain(experiment.title);
+  return file.rows;
+}
+
+function column(rows: readonly Finding[], name: string): number[] {
+  return rows.map((row) => row[name] as number);
+}
+
+function those(rows: readonly Finding[], words: Finding): readonly Finding[] {
+  return rows.filter((row) => Object.entries(words).every(([name, value]) => row[name] === value));
+}
+
+function decided(rows: readonly Finding[]): unknown[] {
+  return rows.map((row) => [row["algorithm"], row["asked_per_s"], row["decisions"], row["denied"]]);
+}
+
+describe("a quick run", () => {
+  it("decides the same here and in Redis, by every algorithm, at full speed and as it comes", async () => {
+    const rows = await quickRun("local-and-redis");
+    const local = those(rows, { backend: "local" });
+    const redis = those(rows, { backend: "redis" });
+    expect(local).toHaveLength(16);
+    expect(decided(redis)).toEqual(decided(local));
+    expect(Math.max(...column(rows, "denied"))).toBeGreaterThan(0);
+    expect(Math.min(...column(redis, "round_trips"))).toBeGreaterThan(0);
+    expect(Math.min(...column(redis, "redis_us_per_decision"))).toBeGreaterThan(1);
+    expect(Math.max(...column(local, "round_trips"))).toBe(0);
+  });
+
+  it("asks in four ways for 1 to 1,024 decisions at once, and says what a pipelined one is made of", async () => {
+    const rows = await quickRun("batching");
+    for (const way of ["PING, pipelined", "empty script, pipelined", "GCRA, pipelined", "GCRA, one call"]) {
+      const batches = Array.from({ length: 11 }, (_, power) => 2 ** power);
+      expect(column(those(rows, { way }), "batch")).toEqual(batches);
+    }
+    for (const row of those(rows, { way: "GCRA, pipelined" })) {
+      const parts = ["way_us", "call_us", "decide_us"].map((part) => row[part] as number);
+      expect(parts[0]! + parts[1]! + parts[2]!).toBeCloseTo(row["usual_us_per_decision"] as number, 6);
+    }
+    expect(those(rows, { way_us: null })).toHaveLength(33);
+    // A script has more to do than PING, whatever the machine does meanwhile.
+    const inRedis = (way: string): number =>
+      column(those(rows, { way, batch: 1_024 }), "redis_us_per_decision")[0]!;
+    expect(inRedis("GCRA, pipelined")).toBeGreaterThan(5 * inRedis("PING, pipelined"));
+  });
+
+  it("asks one, two and three servers, each in three ways", async () => {
+    const rows = await quickRun("several-redis");
+    expect(column(rows, "servers")).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    expect(Math.min(...column(rows, "decisions_per_s"))).toBeGreaterThan(0);
+  });
+
+  it("finds that the log grows with what is admitted and GCRA does not", async () => {
+    const rows = await quickRun("hot-log");
+    for (const backend of ["local", "redis"]) {
+      const log = column(those(rows, { backend, algorithm: "sliding-log" }), "bytes");
+      const gcra = column(those(rows, { backend, algorithm: "gcra" }), "bytes");
+      for (const [size, bytes] of log.slice(1).entries()) expect(bytes).toBeGreaterThan(1.5 * log[size]!);
+      expect(log.at(-1)).toBeGreaterThan(12 * 1_000);
+      expect(Math.max(...gcra)).toBeLessThan(200);
+    }
+  });
+
+  it("finds that lifetimes give memory back, and that nothing else does", async () => {
+    const rows = await quickRun("expiry");
+    const kept = those(rows, { lifetime: "none to speak of" });
+    const living = those(rows, { lifetime: "lifetime of its debt" });
+    expect(column(kept, "keys").at(-1)).toBe(10_000);
+    expect(column(living, "keys").at(-1)).toBe(0);
+    const bytes = column(living, "used_bytes");
+    expect(bytes.at(-1)).toBeLessThan(Math.max(...bytes) / 3);
+    expect(column(kept, "used_bytes").at(-1)).toBeGreaterThan(10_000 * 100);
+  });
+});
+
+describe("bytes for a live key", () => {
+  it("are a table's slot here, and more than a hundred in Redis, where the log needs more for each event", async () => {
+    const gcra = await bytesIn("redis", "gcra", 5_000, 1);
+    expect(gcra).toBeGreaterThan(100);
+    expect(gcra).toBeLessThan(300);
+    expect(await bytesIn("redis", "sliding-log", 5_000, 10)).toBeGreaterThan(gcra + 100);
+    const here = await bytesIn("local", "gcra", 200_000, 1);
+    expect(here).toBeGreaterThan(12);
+    expect(here).toBeLessThan(gcra / 2);
+  });
+});
+
+async function bytesIn(
+  backend: "local" | "redis",
+  algorithm: AlgorithmName,
+  keys: number,
+  hits: number,
+): Promise<number> {
+  return (await filled({ algorithm, backend, keys, hits }, () => undefined))["bytes_per_key"] as number;
+}
