@@ -1,11 +1,11 @@
 /**
- * A connection that may not be there yet: opened in the background, tried again every second until it
- * works. From then on it looks after itself, as NATS connections do.
+ * A connection that may not be there yet: opened in the background, tried again until it works, a while after
+ * each failure. From then on it looks after itself, as NATS connections do.
  *
  * This is what lets a gateway start before the region it serves, and say so in /readyz meanwhile, instead
  * of dying in an order that nobody on a rebooting machine can guarantee.
  */
-const RETRY_MS = 1_000;
+import { retryDelayMs } from "../client/retry-delay.ts";
 
 export class LateConnection<Connection extends { close(): Promise<void> }> {
   /** Resolves after the first attempt, whichever way it went. */
@@ -13,6 +13,7 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   readonly #open: () => Promise<Connection>;
   #current: Connection | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #failures = 0;
   #isClosed = false;
   #error: unknown;
 
@@ -45,7 +46,9 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
       this.#error = undefined;
     } catch (error) {
       this.#error = error;
-      if (!this.#isClosed) this.#retry = setTimeout(() => void this.#try(), RETRY_MS);
+      if (this.#isClosed) return;
+      this.#failures += 1;
+      this.#retry = setTimeout(() => void this.#try(), retryDelayMs(this.#failures, Math.random()));
     }
   }
 }
