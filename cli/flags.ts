@@ -21,8 +21,8 @@ export class UsageError extends Error {
   /** The flag or word at fault, where it is a single one. */
   readonly field: string | undefined;
 
-  constructor(message: string, field?: string) {
-    super(message);
+  constructor(message: string, field?: string, options?: ErrorOptions) {
+    super(message, options);
     this.field = field;
   }
 }

@@ -15,6 +15,7 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
   #isClosed = false;
+  #error: unknown;
 
   constructor(open: () => Promise<Connection>) {
     this.#open = open;
@@ -24,6 +25,11 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   /** Undefined until the first success. */
   get current(): Connection | undefined {
     return this.#current;
+  }
+
+  /** Why the last attempt failed; undefined once there is a connection. */
+  get error(): unknown {
+    return this.#error;
   }
 
   async close(): Promise<void> {
@@ -37,7 +43,9 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
       const connection = await this.#open();
       if (this.#isClosed) await connection.close();
       else this.#current = connection;
-    } catch {
+      this.#error = undefined;
+    } catch (error) {
+      this.#error = error;
       if (this.#isClosed) return;
       this.#failures += 1;
       this.#retry = setTimeout(() => void this.#try(), retryDelayMs(this.#failures, Math.random()));

@@ -35,6 +35,7 @@ it("tries again until it works, and waits longer after each failure", async () =
     (attempts += 1) < 4 ? Promise.reject(new Error("nobody home")) : Promise.resolve(door),
   );
   await late.tried;
+  expect(late.error).toEqual(new Error("nobody home"));
   for (const waitMs of [500, 1_000, 2_000]) {
     const before = attempts;
     await vi.advanceTimersByTimeAsync(waitMs - 1);
@@ -43,6 +44,7 @@ it("tries again until it works, and waits longer after each failure", async () =
     expect(attempts).toBe(before + 1);
   }
   expect(late.current).toBe(door);
+  expect(late.error).toBeUndefined();
 });
 
 it("stops trying once closed, and shuts what opens after that", async () => {
