@@ -15,7 +15,7 @@ import type { LabTrace } from "./lab-trace.ts";
 import { PublishedBackend } from "./published-backend.ts";
 import { PUBLISHED } from "./published-limiters.ts";
 import type { RaceAnswer, RaceArgument } from "./race-process.ts";
-import { fullSpeedTrace, raceTrace } from "./race-trace.ts";
+import { fullSpeedTrace, raceTrace, withStringsOfTheirOwn } from "./race-trace.ts";
 import { TraceClock } from "./trace-clock.ts";
 
 /** Nobody has more than one call of its own for each decision, however many are under way. */
@@ -32,14 +32,14 @@ async function raced(): Promise<RaceAnswer> {
   await using nodes = redisUrl === null ? undefined : await RedisNodes.connect([redisUrl]);
   const fast = fullSpeedTrace(seed, size);
   const warmUp = { ...fast, events: fast.events.first(Math.ceil(fast.events.count / 5)) };
-  await driven(warmUp, "max", nodes);
+  await driven(withStringsOfTheirOwn(warmUp), "max", nodes);
   const speeds: number[] = [];
   const { effort } = await withEffort(
     nodes,
     { decisions: () => size.rounds * fast.events.count },
     async () => {
       for (let round = 0; round < size.rounds; round += 1) {
-        speeds.push((await driven(fast, "max", nodes)).decisionsPerS);
+        speeds.push((await driven(withStringsOfTheirOwn(fast), "max", nodes)).decisionsPerS);
       }
     },
   );
@@ -75,7 +75,7 @@ async function driven(
 async function opened(trace: LabTrace, nodes: RedisNodes | undefined): Promise<Decider> {
   if ("published" in racer) {
     const ask = await PUBLISHED[racer.published].open(terms, nodes?.connections[0]);
-    return new PublishedBackend(trace, clock, ask);
+    return new PublishedBackend(trace, clock, { ask, isRemote: nodes !== undefined });
   }
   if (nodes === undefined) return new LocalBackend(trace, params(), seed);
   return RedisBackend.open(nodes, trace, params(), USE);

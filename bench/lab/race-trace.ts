@@ -39,3 +39,18 @@ export function raceTrace(seed: number, keys: number, rate: number, seconds: num
 export function fullSpeedTrace(seed: number, { keys, decisions, rate }: RaceSize): LabTrace {
   return raceTrace(seed, keys, rate, Math.ceil(decisions / (rate * MEAN_FACTOR)));
 }
+
+/**
+ * Every event with a string of its own, as every request brings one: a string that was looked up before has its hash
+ * with it.
+ */
+export function withStringsOfTheirOwn(trace: LabTrace): LabTrace {
+  const { atUs, key, cost, count } = trace.events;
+  const events = new EventColumns(count);
+  const names: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    events.push(atUs[index]!, index, cost[index]!);
+    names.push(`key-${key[index]!}`);
+  }
+  return { ...trace, events, names };
+}
