@@ -46,7 +46,7 @@ const FULL: PeersSize = {
 };
 export const QUICK: PeersSize = {
   race: {
-    local: { keys: 10_000, rate: RATE, decisions: 20_000, rounds: 1, seconds: 0.6 },
+    local: { keys: 10_000, rate: RATE, decisions: 100_000, rounds: 1, seconds: 0.6 },
     redis: { keys: 10_000, rate: RATE, decisions: 2_000, rounds: 1, seconds: 0.6 },
   },
   keysHeld: { local: 100_000, redis: 5_000 },
@@ -79,7 +79,7 @@ export const peers: Experiment = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: peers.title,
     data: {
-      values: rows.map((row) => ({ ...row, racer: `${String(row["limiter"])}: ${String(row["variant"])}` })),
+      values: rows.map((row) => ({ ...row, racer: spoken(row) })),
     },
     vconcat: [
       { hconcat: [panel("decisions_per_s", "decisions a second", true), panel("p99_us", "p99 in µs", true)] },
@@ -158,6 +158,18 @@ async function bytesInRedis(name: PublishedName, keys: number): Promise<number> 
   return (after.keptBytes - before.keptBytes) / keys;
 }
 
+/** Short enough for an axis. */
+function spoken({ limiter, variant }: Finding): string {
+  const [name] = String(limiter).split(" ");
+  return `${SPOKEN[name!] ?? name}: ${String(variant).replace("window from the first request", "window")}`;
+}
+
+const SPOKEN: Readonly<Record<string, string>> = {
+  "rate-limiter-flexible": "flexible",
+  "express-rate-limit": "express",
+  "@upstash/ratelimit": "Upstash",
+};
+
 type Panel = Extract<TopLevelSpec, { hconcat: unknown }>["hconcat"][number];
 
 function panel(field: string, title: string, isLog = false): Panel {
@@ -165,7 +177,7 @@ function panel(field: string, title: string, isLog = false): Panel {
     width: 240,
     mark: { type: "point", filled: true },
     encoding: {
-      y: { field: "racer", type: "nominal", sort: null, title: null, axis: { labelLimit: 400 } },
+      y: { field: "racer", type: "nominal", sort: null, title: null },
       x: { field, type: "quantitative", title, scale: { type: isLog ? "log" : "linear" } },
       color: { field: "backend", type: "nominal", sort: null, title: null },
     },

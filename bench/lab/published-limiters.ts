@@ -99,7 +99,7 @@ export const PUBLISHED = {
   },
   "upstash-token-bucket": {
     package: "@upstash/ratelimit",
-    variant: "token bucket, a limit at a time",
+    variant: "bucket, limit by limit",
     algorithm: "token-bucket",
     backend: "redis",
     open: async ({ limit, windowUs }, redis) => {
@@ -109,7 +109,7 @@ export const PUBLISHED = {
   },
   "upstash-token-by-token": {
     package: "@upstash/ratelimit",
-    variant: "token bucket, token by token",
+    variant: "bucket, token by token",
     algorithm: "token-bucket",
     backend: "redis",
     open: async ({ limit, windowUs }, redis) => {

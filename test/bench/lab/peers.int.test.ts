@@ -19,6 +19,7 @@ describe("published limiters beside ours", () => {
     expect(ours).toMatchObject({ limiter: "PARL", variant: "fixed-window", promise: "window" });
     expect(theirs["limiter"]).toMatch(/^@upstash\/ratelimit \d+\.\d+\.\d+$/);
     expect(theirs["over_admit_pct"]).toBeGreaterThan(10);
+    expect(theirs["under_admit_pct"]).toBe(0);
     for (const row of [ours, theirs]) {
       expect(row["denied"]).toBeGreaterThan(0);
       expect(row["decisions_per_s"]).toBeGreaterThan(100);

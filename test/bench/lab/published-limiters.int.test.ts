@@ -1,3 +1,4 @@
+import type { Redis } from "ioredis";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { PUBLISHED, type AskUnit, type PublishedName } from "../../../bench/lab/published-limiters.ts";
@@ -75,6 +76,17 @@ describe("the token buckets of @upstash/ratelimit", () => {
     vi.setSystemTime(START_MS + 350);
     expect(await admitted(coarse, "alice", LIMIT)).toBe(0);
     expect(await admitted(fine, "bob", LIMIT)).toBe(3);
+  });
+});
+
+describe("@upstash/ratelimit", () => {
+  it("has decided nothing when it lets pass what Redis does not answer", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "setTimeout"] });
+    const silent = { evalsha: () => Promise.withResolvers().promise } as unknown as Redis;
+    const ask = await PUBLISHED["upstash-fixed-window"].open(TERMS, silent);
+    const refused = expect(admitted(ask, "alice", 1)).rejects.toThrow(/no answer from Redis/);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await refused;
   });
 });
 
