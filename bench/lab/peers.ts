@@ -12,7 +12,7 @@
  * but for the latency. Only rate-limiter-flexible's windows on Redis, and when a token bucket of Upstash's is forgotten,
  * depend on it; so admissions are judged in that run, not at full speed.
  */
-import manifest from "../../package.json" with { type: "json" };
+import { readFileSync } from "node:fs";
 import type { TopLevelSpec } from "vega-lite";
 import { ALGORITHMS, type AlgorithmName } from "../../algorithms/algorithm.ts";
 import { US_PER_S } from "../../core/units.ts";
@@ -126,7 +126,13 @@ function described(racer: Racer): {
     return { limiter: "PARL", variant: racer.parl, algorithm: racer.parl, backend: racer.backend };
   }
   const { package: name, variant, algorithm, backend } = PUBLISHED[racer.published];
-  return { limiter: `${name} ${manifest.devDependencies[name]}`, variant, algorithm, backend };
+  return { limiter: `${name} ${versionOf(name)}`, variant, algorithm, backend };
+}
+
+/** Exact, as the repository pins it. */
+function versionOf(name: string): string | undefined {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return (manifest as { devDependencies: Record<string, string> }).devDependencies[name];
 }
 
 async function bytesPerKey(racer: Racer, keys: number): Promise<number> {
