@@ -2,10 +2,10 @@
  * Published packages beside our algorithms, in the same run: memory against memory, Redis against Redis. Each racer is
  * alone in a process and asked the same trace, one call a decision:
  *
- *      at full speed, a thousand under way    ──▶ decisions a second
- *      as it comes, bursts and all            ──▶ latency from the due moment, and what was admitted, against the
- *                                                 envelope of what it promises (accuracy.ts)
- *      every key once, windows of an hour     ──▶ bytes a key
+ *      at full speed, on Redis 1,000 in flight ──▶ decisions a second
+ *      as it comes, bursts and all             ──▶ latency from the due moment, and what was admitted, against the
+ *                                                  envelope of what it promises (accuracy.ts)
+ *      every key once, windows of an hour      ──▶ bytes a key
  *
  * The packages read `Date.now`; in their process it is the moment of the event asked about, so that they are judged by
  * the time they decided by. Their timers, and lifetimes in Redis, run in real time; as the trace comes, that is the same
@@ -22,7 +22,7 @@ import { RedisNodes } from "../redis-nodes.ts";
 import { startRedis } from "../redis-process.ts";
 import { filled } from "./bytes-per-key.ts";
 import type { Experiment, Finding, Scale } from "./experiment.ts";
-import { PUBLISHED, type PublishedName, type Terms } from "./published-limiters.ts";
+import { PUBLISHED, type Published, type PublishedName, type Terms } from "./published-limiters.ts";
 import { race, type Racer } from "./race-process.ts";
 import type { RaceSize } from "./race-trace.ts";
 
@@ -30,6 +30,8 @@ const TERMS: Terms = { limit: 10, windowUs: US_PER_S };
 /** Of keys that are counted, not raced. */
 const KEPT_TERMS: Terms = { limit: 100, windowUs: 3_600 * US_PER_S };
 const IN_FLIGHT = 1_000;
+/** What a racer decides by, unless its own is another. */
+const TRACE_CLOCK = "the trace's";
 
 interface PeersSize {
   readonly race: Readonly<Record<"local" | "redis", RaceSize>>;
@@ -120,13 +122,16 @@ function described(racer: Racer): {
   limiter: string;
   variant: string;
   algorithm: AlgorithmName;
+  clock: string;
   backend: "local" | "redis";
 } {
   if ("parl" in racer) {
-    return { limiter: "PARL", variant: racer.parl, algorithm: racer.parl, backend: racer.backend };
+    const { parl: algorithm, backend } = racer;
+    return { limiter: "PARL", variant: algorithm, algorithm, clock: TRACE_CLOCK, backend };
   }
-  const { package: name, variant, algorithm, backend } = PUBLISHED[racer.published];
-  return { limiter: `${name} ${versionOf(name)}`, variant, algorithm, backend };
+  const limiter: Published = PUBLISHED[racer.published];
+  const { package: name, variant, algorithm, clock = TRACE_CLOCK, backend } = limiter;
+  return { limiter: `${name} ${versionOf(name)}`, variant, algorithm, clock, backend };
 }
 
 /** Exact, as the repository pins it. */

@@ -26,13 +26,17 @@ export type AskUnit = (
   failed: (reason: unknown) => void,
 ) => void;
 
-interface Published {
+const LIFETIMES = "lifetimes in Redis, real time";
+
+export interface Published {
   /** As package.json has it. */
   readonly package: "rate-limiter-flexible" | "express-rate-limit" | "@upstash/ratelimit";
   readonly variant: string;
   /** Whose promise it makes. */
   readonly algorithm: AlgorithmName;
   readonly backend: "local" | "redis";
+  /** Set where windows are not counted by `Date.now`. */
+  readonly clock?: typeof LIFETIMES;
   /** @param redis where the backend is one */
   open(terms: Terms, redis: Redis | undefined): Promise<AskUnit>;
 }
@@ -55,6 +59,7 @@ export const PUBLISHED = {
   "rate-limiter-flexible-redis": {
     ...FLEXIBLE,
     backend: "redis",
+    clock: LIFETIMES,
     open: async ({ limit, windowUs }, redis) => {
       const { RateLimiterRedis } = await import("rate-limiter-flexible");
       return flexible(

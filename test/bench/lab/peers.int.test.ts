@@ -16,7 +16,12 @@ describe("published limiters beside ours", () => {
     expect(Object.keys(theirs)).toEqual(Object.keys(ours));
     // Both count the epoch's windows, and the trace crosses a seam of them.
     expect(decided(theirs)).toEqual(decided(ours));
-    expect(ours).toMatchObject({ limiter: "PARL", variant: "fixed-window", promise: "window" });
+    expect(ours).toMatchObject({
+      limiter: "PARL",
+      variant: "fixed-window",
+      clock: "the trace's",
+      promise: "window",
+    });
     expect(theirs["limiter"]).toMatch(/^@upstash\/ratelimit \d+\.\d+\.\d+$/);
     expect(theirs["over_admit_pct"]).toBeGreaterThan(10);
     expect(theirs["under_admit_pct"]).toBe(0);
