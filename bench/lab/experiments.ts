@@ -12,6 +12,7 @@ import { hotLog } from "./hot-log.ts";
 import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
+import { peers } from "./peers.ts";
 import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
 import { severalRedis } from "./several-redis.ts";
 
@@ -30,4 +31,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   preAllocatedBucket,
   oneKeyCounter,
   approximateLogs,
+  peers,
 ];

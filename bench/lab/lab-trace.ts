@@ -1,4 +1,5 @@
 /** Traces of experiments that measure: Zipf 1.1 over so many keys, one unit a request, from the lab's seed. */
+import type { Shape } from "../arrivals.ts";
 import type { NamedEvents } from "../backend.ts";
 import { EventColumns, nameKeys } from "../events.ts";
 import { generateEvents } from "../trace-generator.ts";
@@ -8,22 +9,27 @@ export interface LabTrace extends NamedEvents {
   readonly seed: number;
 }
 
-export function labTrace(shape: {
+export function labTrace({
+  arrivals = "steady",
+  ...size
+}: {
   readonly seed: number;
   readonly keys: number;
   readonly rate: number;
   readonly durationUs: number;
+  /** Steady, unless it is said. */
+  readonly arrivals?: Shape;
 }): LabTrace {
   const header = {
-    ...shape,
+    ...size,
     startUs: START_US,
     costMin: 1,
     costMax: 1,
     dist: "zipf",
-    shape: "steady",
+    shape: arrivals,
     zipfS: 1.1,
   } as const;
   const events = new EventColumns();
   for (const batch of generateEvents(header)) events.append(batch);
-  return { events, names: nameKeys(events, shape.keys), seed: shape.seed };
+  return { events, names: nameKeys(events, size.keys), seed: size.seed };
 }
