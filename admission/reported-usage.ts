@@ -1,5 +1,5 @@
 /**
- * How much of a reported usage is charged: what a key may owe for it is bounded, policy by policy (ADR 0016).
+ * How much of a reported usage is charged: what a key may owe for it is bounded, policy by policy (ADR 0017).
  *
  * Only of what was *reported*. What checks have been admitted for is charged in full by whoever charges it late
  * (loans, takeovers), also where a limit lowered meanwhile makes it more than a report could: a cut there would

@@ -68,7 +68,7 @@ export interface Algorithm {
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
   /**
    * Most units that usage which was only reported may add to a key, given what a peek says of it, so that one
-   * wrong number shuts no key for years (ADR 0016). Infinity where what is owed ends with its window.
+   * wrong number shuts no key for years (ADR 0017). Infinity where what is owed ends with its window.
    */
   owable(resetAfterUs: number): number;
   /** Whether the key is indistinguishable from one never seen, so that dropping it loses nothing. */

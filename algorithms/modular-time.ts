@@ -28,7 +28,7 @@ const TICKS_MAX = 2 ** 51;
 const HORIZON_MAX_US = 2 ** MOMENT_BITS / HORIZONS_PER_MODULUS;
 /** Longest time a burst may be worth: 400 days, just inside the 407 of the horizon. */
 export const BURST_WORTH_MAX_US = 400 * 86_400_000_000;
-/** What is in use of a limit, and once as much in debt for usage that was only reported (ADR 0016). */
+/** What is in use of a limit, and once as much in debt for usage that was only reported (ADR 0017). */
 const CAPACITIES_OWED_MAX = 2;
 /** What a count of units holds of debt. */
 const UNITS_MAX = 2 ** 31 - 1;
