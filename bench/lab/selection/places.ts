@@ -1,0 +1,34 @@
+/** The same decision in this process and in Redis: how many a second, how late, and what the server spends on it. */
+import { ALGORITHMS, type AlgorithmName } from "../../../algorithms/algorithm.ts";
+import { worked } from "./evidence.ts";
+import type { Backend, Known } from "./known.ts";
+import { cited, table } from "./markdown.ts";
+import { duration, perSecond, say, times } from "./statement.ts";
+
+export function placesText(known: Known, folder: string): string {
+  const { evidence } = known;
+  const asked = evidence.rows("local-and-redis").map((row) => row["asked_per_s"] ?? 0) as number[];
+  const rate = Math.max(...asked);
+  const late = (algorithm: AlgorithmName, backend: Backend): string =>
+    evidence.figure("local-and-redis", { algorithm, backend, asked_per_s: rate }, "p99_us", duration).text;
+  const rows = ALGORITHMS.map((algorithm) => [
+    algorithm,
+    known.speed(algorithm, "local").text,
+    known.speed(algorithm, "redis").text,
+    late(algorithm, "local"),
+    late(algorithm, "redis"),
+    known.redisTime(algorithm).text,
+  ]);
+  const speed = (backend: Backend): number =>
+    evidence.value("local-and-redis", { algorithm: "gcra", backend, asked_per_s: null }, "decisions_per_s");
+  evidence.claim("memory is many times faster than Redis", speed("local") > 10 * speed("redis"));
+  const asks = worked("local-and-redis", rate, perSecond);
+  const factor = worked("local-and-redis", speed("local") / speed("redis"), times);
+  return [
+    table(["algorithm", "here", "in Redis", "p99 here", "p99 in Redis", "Redis' own time"], rows),
+    cited(
+      say`Decisions a second at full speed, one script call each in pipelines; p99 with ${asks} asked for, from the moment a request was due. With GCRA memory makes ${factor} as many: the way to Redis costs more than any algorithm, so ask first whether a key can have an owner, and only then which limiter it gets.`,
+      folder,
+    ),
+  ].join("\n\n");
+}
