@@ -7,7 +7,16 @@ import { US_PER_S } from "../../../core/units.ts";
 import { BURST_FROM_US } from "../burst-shaping.ts";
 import type { Finding } from "../experiment.ts";
 import { worked, type Evidence } from "./evidence.ts";
-import { bytes, count, duration, percentage, percentagePoints, perSecond, type Figure } from "./statement.ts";
+import {
+  bytes,
+  count,
+  decisionsPerS,
+  duration,
+  percentage,
+  percentagePoints,
+  perSecond,
+  type Figure,
+} from "./statement.ts";
 
 export type Backend = "local" | "redis";
 
@@ -145,7 +154,7 @@ export class Known {
   /** At full speed. */
   speed(algorithm: AlgorithmName, backend: Backend): Figure {
     const where = { algorithm, backend, asked_per_s: null };
-    return this.evidence.figure("local-and-redis", where, "decisions_per_s", perSecond);
+    return this.evidence.figure("local-and-redis", where, "decisions_per_s", decisionsPerS);
   }
 
   /** What Redis itself says it spent on a decision, at full speed. */

@@ -11,23 +11,23 @@ export function placesText(known: Known, folder: string): string {
   const rate = Math.max(...asked);
   const late = (algorithm: AlgorithmName, backend: Backend): string =>
     evidence.figure("local-and-redis", { algorithm, backend, asked_per_s: rate }, "p99_us", duration).text;
+  const speed = (algorithm: AlgorithmName, backend: Backend): number =>
+    evidence.value("local-and-redis", { algorithm, backend, asked_per_s: null }, "decisions_per_s");
   const rows = ALGORITHMS.map((algorithm) => [
     algorithm,
-    known.speed(algorithm, "local").text,
-    known.speed(algorithm, "redis").text,
+    perSecond(speed(algorithm, "local")),
+    perSecond(speed(algorithm, "redis")),
     late(algorithm, "local"),
     late(algorithm, "redis"),
     known.redisTime(algorithm).text,
   ]);
-  const speed = (backend: Backend): number =>
-    evidence.value("local-and-redis", { algorithm: "gcra", backend, asked_per_s: null }, "decisions_per_s");
-  evidence.claim("memory is many times faster than Redis", speed("local") > 10 * speed("redis"));
+  const factor = speed("gcra", "local") / speed("gcra", "redis");
+  evidence.claim("memory is many times faster than Redis", factor > 10);
   const asks = worked("local-and-redis", rate, perSecond);
-  const factor = worked("local-and-redis", speed("local") / speed("redis"), times);
   return [
     table(["algorithm", "here", "in Redis", "p99 here", "p99 in Redis", "Redis' own time"], rows),
     cited(
-      say`Decisions a second at full speed, one script call each in pipelines; p99 with ${asks} asked for, from the moment a request was due. With GCRA memory makes ${factor} as many: the way to Redis costs more than any algorithm, so ask first whether a key can have an owner, and only then which limiter it gets.`,
+      say`Decisions a second at full speed, one script call each in pipelines; p99 with ${asks} asked for, from the moment a request was due. With GCRA memory makes ${worked("local-and-redis", factor, times)} as many: the way to Redis costs more than any algorithm, so ask first whether a key can have an owner, and only then which limiter it gets.`,
       folder,
     ),
   ].join("\n\n");

@@ -18,7 +18,7 @@ import {
 
 /** Rows of burst-shaping. */
 export const BUCKET = "token bucket, B = 100";
-export const METER = "leaky meter, B = 100";
+const METER = "leaky meter, B = 100";
 export const GCRA = "GCRA, τ = 99·T";
 export const QUEUE = "leaky queue of 100";
 export const TIGHT_GCRA = "GCRA, τ = 9·T";
@@ -42,7 +42,7 @@ export function rateWithBurst(known: Known): Choice {
     evidence: [
       say`Asked for ${known.peak(GCRA, "offered_per_s")} at the peak of a burst, GCRA, token bucket and leaky meter let exactly the same through in every interval: ${known.passed(GCRA, "before the burst")} of what came before the burst, ${known.passed(GCRA, "in all")} of everything.`,
       say`What a client can get in one window is B + L and no more: with the limit as burst a search finds ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond L of at most ${known.beyond("worst_proven_pct", { algorithm: "gcra" })}; with a tenth of it ${known.beyond("worst_found_pct", { algorithm: "gcra", burst: 10 })} of at most ${known.beyond("worst_proven_pct", { algorithm: "gcra", burst: 10 })}.`,
-      say`${known.speed("gcra", "local")} decisions here, ${known.speed("gcra", "redis")} in Redis with a call each; ${known.key("gcra", "local")} and ${known.key("gcra", "redis")} a key.`,
+      say`${known.speed("gcra", "local")} here, ${known.speed("gcra", "redis")} in Redis with a call each; ${known.key("gcra", "local")} and ${known.key("gcra", "redis")} a key.`,
     ],
     whyNot: [
       [
@@ -196,7 +196,7 @@ function againstGcraInRedis(known: Known): Choice["whyNot"] {
     ],
     [
       "the sliding counter",
-      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ), which brings it down to a value like GCRA's. Take it if "N per window" is what you owe.`,
+      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ), in one value, as GCRA does; what that takes in Redis the lab has not measured. Take it if "N per window" is what you owe.`,
     ],
     [
       "the sliding log",
@@ -208,7 +208,7 @@ function againstGcraInRedis(known: Known): Choice["whyNot"] {
     ],
     [
       "memory of the process instead of Redis",
-      say`If the keys can have an owner, do: ${known.key("gcra", "local")} a key here, ${lighter} less, and ${known.speed("gcra", "local")} decisions instead of ${known.speed("gcra", "redis")}.`,
+      say`If the keys can have an owner, do: ${known.key("gcra", "local")} a key here, ${lighter} less, and ${known.speed("gcra", "local")} instead of ${known.speed("gcra", "redis")}.`,
     ],
     [
       "tokens fetched ahead in batches",

@@ -44,6 +44,7 @@ export const percentagePoints: Unit = (value) => `${rounded(value, 1)} percentag
 export const seconds: Unit = (value) => `${rounded(value, 1)} s`;
 export const times: Unit = (value) => `${digits(value)} ×`;
 export const perSecond: Unit = (value) => `${scaled(value, ["", " k", " M"])}/s`;
+export const decisionsPerS: Unit = (value) => `${scaled(value, ["", " k", " M"])} decisions/s`;
 export const bytes: Unit = (value) => scaled(value, [" B", " kB", " MB", " GB", " TB"]);
 export const duration: Unit = (us) => scaled(us, [" µs", " ms", " s"]);
 

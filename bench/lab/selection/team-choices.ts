@@ -54,7 +54,7 @@ export function burstingApi(known: Known): Choice {
     evidence: [
       say`On the lab's spiky profile with the same rate, asked for ${known.peak(GCRA, "offered_per_s")} at the peak, it lets the burst through (${known.peak(GCRA)}) and then the rate, request for request what a token bucket lets through.`,
       say`The most that one second can hold is B + L. With B = L the lab finds ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond L, with a tenth of it ${known.beyond("worst_found_pct", { algorithm: "gcra", burst: 10 })}: the bound is met, and the burst sets it. Here it is six times the rate, once, for whoever has been silent for five seconds.`,
-      say`${known.speed("gcra", "local")} decisions here, ${known.speed("gcra", "redis")} in Redis.`,
+      say`${known.speed("gcra", "local")} here, ${known.speed("gcra", "redis")} in Redis with a call each.`,
     ],
     whyNot: [
       [

@@ -49,7 +49,7 @@ function insteadOfLog(known: Known) {
     "the conservative window never admits too much",
     neverBeyond(known, "conservative-window") && known.worst("over_admit_pct", SUB_WINDOWS) === 0,
   );
-  return say`The one alternative that is as strict: it never admits too much either, and costs ${known.held(SUB_WINDOWS, 200)} a key whatever the limit, where a log of ${known.units(200)} units costs ${known.held(LOG, 200)}. But it remembers a unit for longer than the window: on the lab's traffic up to ${known.atWorst("under_admit_pct", SUB_WINDOWS)} of the requests are refused without need with ten sub-windows, ${known.atWorst("under_admit_pct", MANY_SUB_WINDOWS)} with fifty, and up to ${known.refusedMore(SUB_WINDOWS)} and ${known.refusedMore(MANY_SUB_WINDOWS)} more are refused in all than by the log. Take it when N is in the hundreds and a refusal too many hurts nobody.`;
+  return say`The one alternative that is as strict: it never admits too much either, and costs ${known.held(SUB_WINDOWS, 200)} a key whatever the limit, where a log of ${known.units(200)} units costs ${known.held(LOG, 200)}. But it remembers a unit for longer than the window: on the lab's traffic up to ${known.atWorst("under_admit_pct", SUB_WINDOWS)} of the requests are refused without need with ten sub-windows, ${known.atWorst("under_admit_pct", MANY_SUB_WINDOWS)} with fifty, and in all it refuses up to ${known.refusedMore(SUB_WINDOWS)} more than the log, with fifty ${known.refusedMore(MANY_SUB_WINDOWS)}. Take it when N is in the hundreds and a refusal too many hurts nobody.`;
 }
 
 function roughLogs({ evidence }: Known) {
@@ -98,7 +98,7 @@ function againstCounter(known: Known): Choice["whyNot"] {
     ],
     [
       "the conservative window",
-      say`Where the limit is a promise to somebody who will test it, yes: with four sub-windows it never admits too much, at ${known.held(FEW_SUB_WINDOWS, 100)} a key beside ${known.held(COUNTER, 100)}. It refuses up to ${known.atWorst("under_admit_pct", FEW_SUB_WINDOWS)} of the requests without need, the counter up to ${known.atWorst("under_admit_pct", COUNTER)}; in all up to ${known.refusedMore(FEW_SUB_WINDOWS)} and ${known.refusedMore(COUNTER)} more than the log.`,
+      say`Where the limit is a promise to somebody who will test it, yes: with four sub-windows it never admits too much, at ${known.held(FEW_SUB_WINDOWS, 100)} a key beside ${known.held(COUNTER, 100)}. It refuses up to ${known.atWorst("under_admit_pct", FEW_SUB_WINDOWS)} of the requests without need, the counter up to ${known.atWorst("under_admit_pct", COUNTER)}; in all it refuses up to ${known.refusedMore(FEW_SUB_WINDOWS)} more than the log, the counter ${known.refusedMore(COUNTER)}.`,
     ],
     [
       "GCRA or a token bucket",
@@ -112,11 +112,21 @@ function againstCounter(known: Known): Choice["whyNot"] {
       "one sketch for all keys",
       say`It costs the same for any number of keys, ${evidence.figure("approximate-logs", sketch, "bytes_per_key", (value) => `${count(value)} B`)} a key at a width that still serves, and never admits too much. But strangers fill each other's counters: ${evidence.figure("approximate-logs", sketch, "under_admit_pct", percentage)} is refused without need, and nobody can say to whom. For keys without number it is the way; ten million fit into memory.`,
     ],
-    [
-      "both counts in one value",
-      say`The same limiter in fewer bits: with ${evidence.figure("one-key-counter", { traffic: "spiky", limit: 1_000, value_bits: 32 }, "value_bits", count)} bits ${evidence.figure("one-key-counter", { traffic: "spiky", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} of its decisions differ at a limit of a thousand. It saves a field, not the error.`,
-    ],
+    ["both counts in one value", packed(known)],
   ];
+}
+
+function packed({ evidence }: Known) {
+  const spiky = (value_bits: number) => ({ traffic: "spiky", limit: 1_000, value_bits });
+  const bits = (value_bits: number) =>
+    evidence.figure("one-key-counter", spiky(value_bits), "value_bits", count);
+  const unlike = (value_bits: number) =>
+    evidence.figure("one-key-counter", spiky(value_bits), "unlike_two_windows_pct", percentage);
+  evidence.claim(
+    "both counts fit into one value",
+    evidence.value("one-key-counter", spiky(32), "unlike_two_windows_pct") === 0,
+  );
+  return say`The same limiter in fewer bits: in ${bits(32)} bits ${unlike(32)} of its decisions differ at a limit of a thousand, in ${bits(16)} bits ${unlike(16)}, for the last window is then rounded up. It saves a field, not the error.`;
 }
 
 export function quickAndLeaky(known: Known): Choice {
@@ -135,7 +145,7 @@ export function quickAndLeaky(known: Known): Choice {
     because: say`one count; ${known.atWorst("under_admit_pct", FIXED)} refused without need, up to ${known.beyond("worst_found_pct", { algorithm: "fixed-window" })} beyond the limit`,
     evidence: [
       say`It errs to one side: ${known.atWorst("under_admit_pct", FIXED)} of requests refused without need on ${known.traffics()} combinations of traffic and limit, up to ${known.atWorst("over_admit_pct", FIXED)} too much.`,
-      say`${known.key("fixed-window", "local")} a key here, ${known.key("fixed-window", "redis")} in Redis; ${known.speed("fixed-window", "local")} decisions here, ${known.speed("fixed-window", "redis")} in Redis with a call each.`,
+      say`${known.key("fixed-window", "local")} a key here, ${known.key("fixed-window", "redis")} in Redis; ${known.speed("fixed-window", "local")} here, ${known.speed("fixed-window", "redis")} in Redis with a call each.`,
       say`Anybody can explain it, any store with an INCR can do it, and everybody knows when it starts anew.`,
     ],
     whyNot: [
@@ -153,7 +163,7 @@ export function quickAndLeaky(known: Known): Choice {
       ],
       [
         "no limiter in Redis at all",
-        say`A fixed window in this process makes ${known.speed("fixed-window", "local")} decisions, in Redis with a call each ${known.speed("fixed-window", "redis")}. If a limit for each process is enough, that is the quick one.`,
+        say`A fixed window in this process makes ${known.speed("fixed-window", "local")}, in Redis with a call each ${known.speed("fixed-window", "redis")}. If a limit for each process is enough, that is the quick one.`,
       ],
     ],
   };
