@@ -46,6 +46,8 @@ async function main(argv: readonly string[]): Promise<number> {
       process.once(signal, () => process.exit(EXIT_INTERRUPTED));
     });
   const { stdout, stderr, env } = process;
+  // Whoever read what we print has gone: no reason to stop halfway, least of all in the middle of leaving.
+  for (const output of [stdout, stderr]) output.on("error", () => interrupt.abort());
   return runCommand(await load(), rest, { stdout, stderr, env, signal: interrupt.signal });
 }
 

@@ -20,6 +20,7 @@ import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
 import { POLICIES_FLAG } from "./policies-flag.ts";
 import { connectRegion } from "../client/connect-region.ts";
+import { npmGone } from "./up/npm-parent.ts";
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
 
@@ -70,7 +71,8 @@ export const up: Command = {
     examples: ["parl up", "parl up --regions eu --policies policies.yaml", "parl up --nats 5222 --http 9080"],
   }),
 
-  async run(argv, io) {
+  async run(argv, { signal: interrupted, ...world }) {
+    const io = { ...world, signal: AbortSignal.any([interrupted, npmGone(world.env)]) };
     const { flags } = parseFlags(argv, FLAGS, io.env);
     const regions = regionsOf(flags.regions, portOf("nats", flags.nats), portOf("http", flags.http));
     await loadPolicyFile(flags.policies);
@@ -135,7 +137,11 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
   const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
   const store = storeFolder({ name, natsPort });
   const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort), "-sd", store];
-  return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
+  return { title: natsTitle(name), path, args, readyLine: /Server is ready/, env: {} };
+}
+
+function natsTitle(region: string): string {
+  return `nats-server ${region}`;
 }
 
 /** By port too: two demos side by side are two clusters. */
@@ -159,7 +165,7 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, isFi
     "--audit-log",
     join(storeFolder({ name, natsPort }), `${member}.audit.log`),
   ];
-  const part = parlPart(`actor ${member}`, args);
+  const part = parlPart(`actor ${member}`, name, args);
   const env = { ...part.env, ...actorEnvironment(process.env) };
   return { ...part, env, ...(isFirst && { firstArgs: ["--claim-at-once"] }) };
 }
@@ -179,14 +185,15 @@ function gatewayPart(region: Region, regions: readonly Region[], policies: strin
     "--policies",
     policies,
   ];
-  return parlPart(`gateway ${name}`, args);
+  return parlPart(`gateway ${name}`, name, args);
 }
 
-function parlPart(title: string, args: readonly string[]): Part {
+function parlPart(title: string, region: string, args: readonly string[]): Part {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
   // Six processes load the same modules; compiled once, they start in half the time.
   const env = { NODE_COMPILE_CACHE: join(ROOT, ".parl", "compile-cache") };
-  return { title, path: process.execPath, args: [main, ...args], readyLine: READY_LINE, env };
+  const servedBy = natsTitle(region);
+  return { title, path: process.execPath, args: [main, ...args], readyLine: READY_LINE, env, servedBy };
 }
 
 function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {

@@ -22,11 +22,12 @@ const FOLDER = fileURLToPath(new URL("docs/lab", ROOT));
 const QUICK_FOLDER = fileURLToPath(new URL(".parl/lab", ROOT));
 /** Rows shown on screen; the files have all. */
 const ROWS_SHOWN = 20;
+const NAME_WIDTH = 2 + Math.max(...EXPERIMENTS.map(({ name }) => name.length));
 
 await runCommand({
   synopsis: `npm run lab -- [flags] [NAME …]: runs all experiments, or those named, and writes tables and plots.
 
-${EXPERIMENTS.map(({ name, title, isExact }) => `  ${name.padEnd(18)}${isExact ? "exact   " : "measured"}  ${title}`).join("\n")}
+${EXPERIMENTS.map(({ name, title, isExact }) => `  ${name.padEnd(NAME_WIDTH)}${isExact ? "exact   " : "measured"}  ${title}`).join("\n")}
 
 Exact ones give the same bytes everywhere, in seconds; measured ones say what this machine does. A run of all ends with
 SELECTION.md, beside the folder: which limiter, and why.`,
