@@ -196,7 +196,7 @@ function againstGcraInRedis(known: Known): Choice["whyNot"] {
     ],
     [
       "the sliding counter",
-      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ), in one value, as GCRA does; what that takes in Redis the lab has not measured. Take it if "N per window" is what you owe.`,
+      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value, as GCRA's is, they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ); what that takes in Redis the lab has not measured. Take it if "N per window" is what you owe.`,
     ],
     [
       "the sliding log",

@@ -1,4 +1,5 @@
 /** The rows of the matrix that ask for a number in a window: strictly, nearly, or just roughly. */
+import type { Finding } from "../experiment.ts";
 import { worked } from "./evidence.ts";
 import type { Choice } from "./choice.ts";
 import type { Known } from "./known.ts";
@@ -116,8 +117,11 @@ function againstCounter(known: Known): Choice["whyNot"] {
   ];
 }
 
+function spiky(value_bits: number): Finding {
+  return { traffic: "spiky", limit: 1_000, value_bits };
+}
+
 function packed({ evidence }: Known) {
-  const spiky = (value_bits: number) => ({ traffic: "spiky", limit: 1_000, value_bits });
   const bits = (value_bits: number) =>
     evidence.figure("one-key-counter", spiky(value_bits), "value_bits", count);
   const unlike = (value_bits: number) =>
