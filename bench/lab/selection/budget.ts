@@ -1,7 +1,7 @@
 /** What so many keys cost: bytes a key as measured, times keys. */
 import { ALGORITHMS, type AlgorithmName } from "../../../algorithms/algorithm.ts";
 import type { Backend, Known } from "./known.ts";
-import { bytes, say } from "./statement.ts";
+import { bytes, count, say } from "./statement.ts";
 import { cited, table } from "./markdown.ts";
 
 /** The axis of the table; the keys that were measured stand below it. */
@@ -16,8 +16,14 @@ interface Line {
 }
 
 export function budget(known: Known, folder: string): string {
-  const measured = say`Measured with ${known.allKeys("gcra", "local").keys} live keys a limiter here, ${known.allKeys("gcra", "redis").keys} in Redis (busy logs with fewer); other columns are that, multiplied: a small table has more room to spare, and a growing one needs up to a tenth more for a while.`;
-  const large = say`The last line of each table is from other results: here what a key with ${known.units(MANY_UNITS)} units takes, in Redis what it says of a single one.`;
+  const measured = say`Measured with ${known.allKeys("gcra", "local").keys} live keys a limiter here, ${known.allKeys("gcra", "redis").keys} in Redis (busy logs with fewer); other columns are that, multiplied: a small table has more room to spare, and a growing one needs more for a while, which \`npm run bench:memory\` prints.`;
+  const own = known.evidence.figure(
+    "hot-log",
+    { backend: "redis", algorithm: "sliding-log", admitted: MANY_UNITS },
+    "admitted",
+    count,
+  );
+  const large = say`The last line of each table is from other results: here what a key with ${known.units(MANY_UNITS)} units takes, in Redis what it says of a single one with ${own}, without its places in the tables.`;
   return [
     "**In this process** (resident memory, tables over 64 shards)",
     costs(linesOf(known, "local")),

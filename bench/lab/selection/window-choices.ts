@@ -163,7 +163,7 @@ export function quickAndLeaky(known: Known): Choice {
       ],
       [
         "the sliding log",
-        say`${known.key("sliding-log", "local", true)} for a key with ${known.busyHits()} units, ${known.speed("sliding-log", "local")}: the dearest for whom leaks are fine.`,
+        say`${known.key("sliding-log", "local", true)} for a key with ${known.busyHits()} units, ${known.speed("sliding-log", "local")}: it pays for an exactness that nobody asked for here.`,
       ],
       [
         "no limiter in Redis at all",

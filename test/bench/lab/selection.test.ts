@@ -286,10 +286,10 @@ describe("what the results do not bear out", () => {
     ],
     ["lifetimes give all keys back", "expiry", { at_s: 16.5 }, { keys: 1 }],
     [
-      "memory is many times faster than Redis",
+      "the slowest algorithm here is faster than the fastest in Redis",
       "local-and-redis",
-      { backend: "redis", asked_per_s: null },
-      { decisions_per_s: 600_000 },
+      { algorithm: "sliding-log", backend: "local", asked_per_s: null },
+      { decisions_per_s: 100_000 },
     ],
   ])("is a sentence: %s", (words, experiment, where, to) => {
     change(experiment, where, to);
