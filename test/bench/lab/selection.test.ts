@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
 import { parsePolicies } from "../../../admission/policy-schema.ts";
 import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
-import type { Finding } from "../../../bench/lab/experiment.ts";
+import type { Experiment, Finding } from "../../../bench/lab/experiment.ts";
 import type { Result } from "../../../bench/lab/result.ts";
 import { sourcesOf, type Choice } from "../../../bench/lab/selection/choice.ts";
 import { Evidence, missingResults, REQUIRED } from "../../../bench/lab/selection/evidence.ts";
@@ -22,7 +22,12 @@ beforeEach(async () => {
 });
 
 function page(): string {
-  return selectionPage(results, EXPERIMENTS, "lab");
+  return selectionPage(results, shown(), "lab");
+}
+
+/** Experiments that have a result here. */
+function shown(): Experiment[] {
+  return EXPERIMENTS.filter(({ name }) => results.has(name));
 }
 
 /** Rows that say all of `where` are changed. */
@@ -151,6 +156,47 @@ describe("the selection page", () => {
     expect(page()).not.toBe(before);
   });
 
+  it("says what stands in the rows: the greatest of them, a share, a difference from the log", () => {
+    change(
+      "accuracy-memory",
+      { limiter: "sliding counter", traffic: "scanner", limit: 50 },
+      { over_admit_pct: 61.2 },
+    );
+    change(
+      "accuracy-memory",
+      { limiter: "sliding counter", traffic: "spiky", limit: 10 },
+      { over_admit_pct: 72.3 },
+    );
+    change(
+      "accuracy-memory",
+      { limiter: "sliding counter", traffic: "web site", limit: 20 },
+      { refused_pct: 19.411 },
+    );
+    change("burst-shaping", { limiter: "GCRA, τ = 0" }, { offered_per_s: 100, admitted_per_s: 20 });
+    change("burst-shaping", { limiter: "GCRA, τ = 0", from_s: 0 }, { admitted_per_s: 50 });
+    change("burst-shaping", { limiter: "GCRA, τ = 0", from_s: 0.2 }, { released_per_s: 93 });
+    const text = page();
+    expect(text).toContain("On real logs it is worst with 61.2 % too much, a fixed window with 100 %.");
+    expect(text).toContain("up to 72.3 % too much on the lab's traffic");
+    // The log refuses 9.311 % there.
+    expect(text).toContain("than the log, the counter 10.1 percentage points.");
+    // Twenty intervals before the burst: 50 once, 20 in the others.
+    expect(text).toContain("(93/s at most)");
+    expect(text).toContain("only 21.5 % of the requests before the burst pass");
+  });
+
+  it("means a bucket with the limit as burst where it says no other", () => {
+    expect(page()).toContain("With the limit as burst they admit B + L: 99 % beyond it");
+    expect(page()).toContain("of the two limits at the seam such a bucket admits 1.");
+    expect(page()).toContain("finds 99 % beyond L of at most 100 %; with a tenth of it 9 % of at most 10 %.");
+  });
+
+  it("takes what a key costs from keys charged once, and says when they were charged more often", () => {
+    expect(page()).toContain("takes 75 B each, with 10 units 315 B.");
+    expect(page()).toContain("10,000,000 live keys take 191 MB of this process: 19.1 B each.");
+    expect(page()).toContain("14.3 B a key here, 12.7 × less");
+  });
+
   it("multiplies bytes a key by keys", () => {
     change("bytes-per-key", { algorithm: "gcra", backend: "redis" }, { bytes_per_key: 181.4 });
     expect(page()).toContain("| gcra | 181 B | 1.81 MB | 181 MB | 1.81 GB | 18.1 GB |");
@@ -163,17 +209,18 @@ describe("the selection page", () => {
   });
 
   it("shows a result that it can do without, and says what is left out for want of one", () => {
+    const experiments = shown();
     const more = { ...EXPERIMENTS[0]!, name: "tea-leaves", title: "Tea leaves" };
-    const without = selectionPage(results, [...EXPERIMENTS, more], "lab");
+    const without = selectionPage(results, [...experiments, more], "lab");
     expect(without).toContain(
       "Left out for want of a result: `tea-leaves`. `npm run lab -- tea-leaves` makes it.",
     );
     expect(page()).not.toContain("Left out");
     const result = { experiment: more.name, title: more.title, hypothesis: "Rain.", seed: 3, rows: [] };
     results.set(more.name, result);
-    const shown = selectionPage(results, [...EXPERIMENTS, more], "lab");
-    expect(shown).toContain("![Tea leaves](lab/tea-leaves.svg)");
-    expect(shown).toContain("`npm run lab -- --seed 3 tea-leaves`");
+    const present = selectionPage(results, [...experiments, more], "lab");
+    expect(present).toContain("![Tea leaves](lab/tea-leaves.svg)");
+    expect(present).toContain("`npm run lab -- --seed 3 tea-leaves`");
   });
 });
 
