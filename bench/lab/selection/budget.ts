@@ -48,9 +48,10 @@ function costs(lines: readonly Line[]): string {
 }
 
 function linesOf(known: Known, backend: Backend): Line[] {
-  const usual = ALGORITHMS.filter((algorithm) => algorithm !== "sliding-log")
-    .map((name: AlgorithmName) => ({ name, bytesPerKey: known.keyBytes(name, backend) }))
-    .toSorted((left, right) => left.bytesPerKey - right.bytesPerKey);
+  const usual = ALGORITHMS.filter((algorithm) => algorithm !== "sliding-log").map((name: AlgorithmName) => ({
+    name,
+    bytesPerKey: known.keyBytes(name, backend),
+  }));
   const busy = `${known.busyHits().text} units`;
   return [
     ...usual,

@@ -173,7 +173,7 @@ function clocks({ evidence }: Known) {
   const scene = "the fast one comes and goes";
   const skewed = (clock: string) =>
     evidence.figure("clock-skew", { scene, clock, algorithm: "gcra" }, "over_admit_pct", percentage);
-  return say`Let the script read the server's clock: with two callers whose clocks differ, one ahead and one behind, GCRA admits ${skewed("two clocks, Redis scripts")} of its burst too much by the callers' clocks, and ${skewed("one clock, the server's")} by the server's.`;
+  return say`Let the script read the server's clock: with two callers whose clocks differ, one ahead and one behind, GCRA admits ${skewed("two clocks, Redis scripts")} of its burst too much by the callers' clocks, ${skewed("… that keep keys for 10 s")} if keys are kept for longer than the skew, and ${skewed("one clock, the server's")} by the server's clock.`;
 }
 
 function againstGcraInRedis(known: Known): Choice["whyNot"] {

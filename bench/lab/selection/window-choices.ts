@@ -83,7 +83,7 @@ export function nearlyStrict(known: Known): Choice {
       say`${all.keys} live keys take ${all.bytes} of this process: ${known.key("sliding-window", "local")} each. A log of keys with one unit takes ${known.key("sliding-log", "local")} each, with ${known.busyHits()} units ${known.key("sliding-log", "local", true)}.`,
       say`On steady traffic it admits too much by ${known.steady(COUNTER, 10, "over_admit_pct")}, ${known.steady(COUNTER, 100, "over_admit_pct")} and ${known.steady(COUNTER, 1_000, "over_admit_pct")} of limits of ten, a hundred and a thousand: the error is the noise of a count and falls as the limit grows.`,
       say`On real logs it is worst with ${known.atWorst("over_admit_pct", COUNTER, "real")} too much, a fixed window with ${known.atWorst("over_admit_pct", FIXED, "real")}.`,
-      say`What "nearly" means at worst: a search finds traffic that gets ${known.beyond("worst_found_pct", { algorithm: "sliding-window" })} more than the limit out of it, and ${known.beyond("worst_proven_pct", { algorithm: "sliding-window" })} is the bound. It takes knowing the window's phase; nothing at the seam is enough (${known.beyond("over_admit_pct", { algorithm: "sliding-window" })}).`,
+      say`What "nearly" means at worst: a search finds traffic that gets ${known.beyond("worst_found_pct", { algorithm: "sliding-window" })} more than the limit out of it, and ${known.beyond("worst_proven_pct", { algorithm: "sliding-window" })} is the bound. It takes a burst at the very end of a window and a stream through the next; two bursts at the seam get nothing (${known.beyond("over_admit_pct", { algorithm: "sliding-window" })}).`,
     ],
     whyNot: againstCounter(known),
   };
