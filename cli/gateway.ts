@@ -51,8 +51,8 @@ const FLAGS = {
   ...BACKEND_FLAGS,
   clock: {
     type: "string",
-    value: "app|redis",
-    about: "Whose clock decides with a Redis: this process's (app, the default), or Redis' own.",
+    value: "redis|app",
+    about: "Whose clock decides with a Redis: its own (the default), or this process's.",
   },
   shards: {
     type: "string",
@@ -80,7 +80,7 @@ export const gateway: Command = {
       "parl gateway",
       "parl gateway --region us --http 8081",
       "parl gateway --policies policies.yaml",
-      "parl gateway --redis redis://127.0.0.1:6379 --clock redis",
+      "parl gateway --redis redis://127.0.0.1:6379",
     ],
   }),
 
@@ -120,7 +120,7 @@ function backendOf(flags: Flags<typeof FLAGS>, env: CommandIo["env"]): GatewayOp
 function clockOf(wanted: string | undefined, backend: BackendName): (typeof REDIS_CLOCKS)[number] {
   if (wanted !== undefined && backend !== "redis")
     throw new UsageError("--clock is for --backend redis only", "clock");
-  const clock = REDIS_CLOCKS.find((known) => known === (wanted ?? "app"));
+  const clock = REDIS_CLOCKS.find((known) => known === (wanted ?? "redis"));
   if (clock !== undefined) return clock;
   throw new UsageError(`--clock must be one of ${REDIS_CLOCKS.join(", ")}, got ${shown(wanted)}`, "clock");
 }
