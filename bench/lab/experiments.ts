@@ -9,6 +9,7 @@ import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { expiry } from "./expiry.ts";
 import { hotLog } from "./hot-log.ts";
+import { hotKeys } from "./hot-keys.ts";
 import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
@@ -23,6 +24,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   localAndRedis,
   batching,
   severalRedis,
+  hotKeys,
   accuracyMemory,
   logBreakEven,
   burstShaping,

@@ -1,4 +1,4 @@
-/** Traces of experiments that measure: Zipf 1.1 over so many keys, one unit a request, from the lab's seed. */
+/** Traces of experiments that measure: Zipf 1.1 (or another) over so many keys, one unit a request, from the lab's seed. */
 import type { NamedEvents } from "../backend.ts";
 import { EventColumns, nameKeys } from "../events.ts";
 import { generateEvents } from "../trace-generator.ts";
@@ -13,15 +13,16 @@ export function labTrace(shape: {
   readonly keys: number;
   readonly rate: number;
   readonly durationUs: number;
+  readonly zipfS?: number;
 }): LabTrace {
   const header = {
+    zipfS: 1.1,
     ...shape,
     startUs: START_US,
     costMin: 1,
     costMax: 1,
     dist: "zipf",
     shape: "steady",
-    zipfS: 1.1,
   } as const;
   const events = new EventColumns();
   for (const batch of generateEvents(header)) events.append(batch);

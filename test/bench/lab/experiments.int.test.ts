@@ -84,6 +84,26 @@ describe("a quick run", () => {
     expect(Math.min(...column(rows, "decisions_per_s"))).toBeGreaterThan(0);
   });
 
+  it("finds that one of two places has the whole hot key, here and in Redis", async () => {
+    const rows = await quickRun("hot-keys");
+    expect(rows).toHaveLength(16);
+    for (const place of ["1 shard here", "2 shards here", "1 Redis", "2 Redis"]) {
+      const shares = column(those(rows, { place }), "hottest_pct");
+      expect(shares).toEqual(shares.toSorted((left, right) => left - right));
+      expect(shares.at(-1)).toBe(100);
+      const busiest = column(those(rows, { place }), "busiest_place_pct");
+      expect(busiest[0]).toBeLessThan(place.startsWith("2") ? 60 : 101);
+      expect(busiest.at(-1)).toBe(100);
+    }
+    for (const row of rows) {
+      const isShared = row["traffic"] !== "one key" && row["place"] !== "2 shards here";
+      expect(row["median_p99_us"] === null).toBe(!isShared);
+      expect(row["hottest_p99_us"] === null).toBe(row["place"] === "2 shards here");
+      expect(row["median_per_s"]).toBeLessThanOrEqual(row["hottest_per_s"] as number);
+      expect(row["redis_cpu_pct"] === null).toBe(String(row["place"]).endsWith("here"));
+    }
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodedCommands, encodedDecisions, RedisFlood } from "../../../bench/lab/redis-flood.ts";
+import { RedisNodes } from "../../../bench/redis-nodes.ts";
+import { micros, US_PER_S } from "../../../core/units.ts";
+import { RedisLimiter } from "../../../lua/redis-limiter.ts";
+
+const PARAMS = { algorithm: "gcra", limit: 100, windowUs: micros(60 * US_PER_S) } as const;
+const NOW_US = micros(1_753_267_200_000_000);
+const TTL_MIN_MS = 60_000;
+
+let nodes: RedisNodes;
+let limiter: RedisLimiter;
+beforeAll(async () => {
+  nodes = await RedisNodes.start();
+  const [redis] = nodes.connections;
+  limiter = new RedisLimiter({ redis: redis!, policy: "flood", params: PARAMS, ttlMinMs: TTL_MIN_MS });
+});
+afterAll(() => nodes[Symbol.asyncDispose]());
+
+function asks(key: string, count: number) {
+  return Array.from({ length: count }, () => ({ key, cost: 1, nowUs: NOW_US }));
+}
+
+async function remaining(key: string): Promise<number> {
+  return (await limiter.check(key, 0, NOW_US)).remaining;
+}
+
+describe("a flood", () => {
+  it("is over when Redis has decided everything, in calls of their own and all in one", async () => {
+    await limiter.load();
+    using flood = await RedisFlood.open(nodes.connections[0]!);
+    await flood.send(encodedDecisions(PARAMS, asks("own calls", 70), { ttlMinMs: TTL_MIN_MS }));
+    expect(await remaining("own calls")).toBe(30);
+    const oneCall = { ttlMinMs: TTL_MIN_MS, isOneCall: true };
+    await flood.send(encodedDecisions(PARAMS, asks("one call", 40), oneCall));
+    expect(await remaining("one call")).toBe(60);
+    await flood.send(encodedDecisions(PARAMS, [], { ttlMinMs: TTL_MIN_MS }));
+  });
+
+  it("sends again what was encoded once, each part over when its own answers are there", async () => {
+    await limiter.load();
+    using flood = await RedisFlood.open(nodes.connections[0]!);
+    const calls = encodedDecisions(PARAMS, asks("again", 10), { ttlMinMs: TTL_MIN_MS });
+    const order: number[] = [];
+    await Promise.all([0, 1, 2].map((part) => flood.send(calls).then(() => order.push(part))));
+    expect(order).toEqual([0, 1, 2]);
+    expect(await remaining("again")).toBe(70);
+  });
+
+  it("does not take an error for an answer", async () => {
+    using flood = await RedisFlood.open(nodes.connections[0]!);
+    const call = { bytes: encodedCommands([["PING"], ["NO-SUCH-COMMAND"], ["PING"]]), answerLines: 3 };
+    await expect(flood.send(call)).rejects.toMatchObject({
+      code: "PARL_INTERNAL",
+      message: expect.stringContaining("unknown command") as string,
+    });
+    await expect(flood.send(call)).rejects.toMatchObject({ code: "PARL_INTERNAL" });
+  });
+
+  it("fails when the server is gone", async () => {
+    await using other = await RedisNodes.start();
+    using flood = await RedisFlood.open(other.connections[0]!);
+    const over = flood.send({ bytes: encodedCommands([["SHUTDOWN", "NOSAVE"]]), answerLines: 1 });
+    await expect(over).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+  });
+});
