@@ -9,6 +9,7 @@ import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { expiry } from "./expiry.ts";
 import { hotLog } from "./hot-log.ts";
+import { hotKeyRelief } from "./hot-key-relief.ts";
 import { hotKeys } from "./hot-keys.ts";
 import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
@@ -25,6 +26,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   batching,
   severalRedis,
   hotKeys,
+  hotKeyRelief,
   accuracyMemory,
   logBreakEven,
   burstShaping,

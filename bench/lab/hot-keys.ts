@@ -5,31 +5,28 @@
  *      Zipf 1.4    ▇▂▁▁▁▁…   hottest key ──▶ place 1 ▓▓▓▓▓▓▓▓  busy: the ceiling of the key, and so of the traffic
  *                            the rest    ──▶ place 2 ▓▓▓
  *
- * At full speed calls are encoded beforehand (redis-flood.ts), so that the servers are the limit; both places get
- * their part of the same traffic and wait for each other after each chunk. Latency is counted at an open loop's rate.
+ * At full speed calls are encoded beforehand (server-speed.ts), so that the servers are the limit. Latency is counted
+ * at an open loop's rate.
  */
 import { micros, US_PER_S } from "../../core/units.ts";
 import { homeShard } from "../../core/key.ts";
 import type { NamedEvents } from "../backend.ts";
 import { drive } from "../driver.ts";
 import { EventColumns } from "../events.ts";
-import { KEPT_MS } from "../held-keys.ts";
 import { LocalBackend } from "../local-backend.ts";
 import { RedisBackend, type RedisUse } from "../redis-backend.ts";
 import { RedisNodes } from "../redis-nodes.ts";
 import { median, quantile } from "../report.ts";
-import { withEffort, type Effort } from "./effort.ts";
+import { withEffort } from "./effort.ts";
 import type { Experiment, Finding, Scale } from "./experiment.ts";
 import { KeyShares } from "./key-shares.ts";
 import { labTrace, type LabTrace } from "./lab-trace.ts";
-import { encodedDecisions, RedisFlood, type EncodedCalls } from "./redis-flood.ts";
+import type { EncodedCalls } from "./redis-flood.ts";
+import { encodedChunks, floodServers, type Speed } from "./server-speed.ts";
 
 /** All is admitted: in Redis the dearer answer, since it writes. */
 const PARAMS = { algorithm: "gcra", limit: 1_000_000, windowUs: micros(US_PER_S) } as const;
 const USE: RedisUse = { clock: "app", batch: 64, batching: "pipeline" };
-/** Events that places share and wait for together; two chunks are under way, so that a place need not pause. */
-const CHUNK = 2_000;
-const CHUNKS_AT_ONCE = 2;
 const nowUs = (): number => performance.now() * 1_000;
 
 const TRAFFICS = [
@@ -47,11 +44,6 @@ const PLACES = [
 /** Events at full speed, here and in Redis; and of an open loop. */
 const FULL = { keys: 10_000, here: 1_000_000, remote: 100_000, rate: 20_000, seconds: 4, rounds: 5 };
 const QUICK = { keys: 500, here: 20_000, remote: 4_000, rate: 4_000, seconds: 0.1, rounds: 1 };
-
-interface Speed {
-  readonly decisionsPerS: number;
-  readonly effort: Effort;
-}
 
 interface Case {
   readonly traffic: (typeof TRAFFICS)[number]["traffic"];
@@ -89,7 +81,7 @@ export const hotKeys: Experiment = {
       return PLACES.map((place) => {
         const nodes = place.isRemote ? servers.get(place.count) : undefined;
         const burst = place.isRemote ? bursts.remote : bursts.here;
-        const chunks = nodes === undefined ? [] : encodedChunks(burst, nodes);
+        const chunks = nodes === undefined ? [] : encodedChunks(PARAMS, burst, nodes);
         return { traffic, place, burst, paced, nodes, chunks, speeds: [] };
       });
     });
@@ -137,7 +129,7 @@ export const hotKeys: Experiment = {
 function fullSpeed({ burst, place, nodes, chunks }: Case): Promise<Speed> {
   return nodes === undefined
     ? shardsAtFullSpeed(burst, place.count)
-    : serversAtFullSpeed(nodes, chunks, burst.events.count);
+    : floodServers(nodes, { params: PARAMS, chunks, decisions: burst.events.count });
 }
 
 /**
@@ -154,42 +146,6 @@ async function shardsAtFullSpeed(trace: LabTrace, shards: number): Promise<Speed
     }
   });
   return { decisionsPerS: (US_PER_S * trace.events.count) / slowestUs, effort };
-}
-
-async function serversAtFullSpeed(
-  nodes: RedisNodes,
-  chunks: Case["chunks"],
-  decisions: number,
-): Promise<Speed> {
-  await nodes.clear();
-  await Promise.all(nodes.limiters(PARAMS, KEPT_MS).map(async (limiter) => limiter.load()));
-  using opened = new DisposableStack();
-  const floods: RedisFlood[] = [];
-  for (const redis of nodes.connections) floods.push(opened.use(await RedisFlood.open(redis)));
-  const { value: elapsedUs, effort } = await withEffort(nodes, { decisions: () => decisions }, async () => {
-    const startUs = nowUs();
-    const underWay: Promise<unknown>[] = [];
-    for (const chunk of chunks) {
-      if (underWay.length === CHUNKS_AT_ONCE) await underWay.shift();
-      underWay.push(Promise.all(chunk.map(async (calls, node) => floods[node]!.send(calls))));
-    }
-    await Promise.all(underWay);
-    return nowUs() - startUs;
-  });
-  return { decisionsPerS: (US_PER_S * decisions) / elapsedUs, effort };
-}
-
-/** By the servers' clock, which goes on however often a trace is asked. */
-function encodedChunks({ events, names }: LabTrace, nodes: RedisNodes): EncodedCalls[][] {
-  const chunks: EncodedCalls[][] = [];
-  for (let from = 0; from < events.count; from += CHUNK) {
-    const asks = nodes.connections.map((): { key: string; cost: number }[] => []);
-    for (const key of events.key.subarray(from, Math.min(events.count, from + CHUNK))) {
-      asks[nodes.nodeOf(names[key]!)]!.push({ key: names[key]!, cost: 1 });
-    }
-    chunks.push(asks.map((each) => encodedDecisions(PARAMS, each, { ttlMinMs: KEPT_MS })));
-  }
-  return chunks;
 }
 
 /** As the servers of several share keys. */

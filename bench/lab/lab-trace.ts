@@ -8,23 +8,24 @@ export interface LabTrace extends NamedEvents {
   readonly seed: number;
 }
 
-export function labTrace(shape: {
+export function labTrace(given: {
   readonly seed: number;
   readonly keys: number;
   readonly rate: number;
   readonly durationUs: number;
   readonly zipfS?: number;
+  readonly shape?: "steady" | "spiky";
 }): LabTrace {
   const header = {
     zipfS: 1.1,
-    ...shape,
+    shape: "steady",
+    ...given,
     startUs: START_US,
     costMin: 1,
     costMax: 1,
     dist: "zipf",
-    shape: "steady",
   } as const;
   const events = new EventColumns();
   for (const batch of generateEvents(header)) events.append(batch);
-  return { events, names: nameKeys(events, shape.keys), seed: shape.seed };
+  return { events, names: nameKeys(events, given.keys), seed: given.seed };
 }

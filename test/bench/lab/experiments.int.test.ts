@@ -104,6 +104,25 @@ describe("a quick run", () => {
     }
   });
 
+  it("finds what relief costs: units ahead go beyond the burst at most by what is held, sub-keys never", async () => {
+    const rows = await quickRun("hot-key-relief");
+    expect(rows).toHaveLength(27);
+    const steady = { demand: "120 % of the limit" };
+    const refused = (relief: string): number => column(those(rows, { ...steady, relief }), "refused_pct")[0]!;
+    expect(those(rows, { relief: "one key", over_admit_pct: 0, under_admit_pct: 0 })).toHaveLength(3);
+    expect(refused("one key")).toBeGreaterThan(1);
+    for (const ahead of [10, 100, 500]) {
+      const those3 = those(rows, { relief: `${ahead} fetched ahead` });
+      const heldPct = (100 * 4 * (ahead - 1)) / 1_000;
+      expect(Math.max(...column(those3, "over_admit_pct"))).toBeLessThanOrEqual(heldPct);
+      expect(Math.max(...column(those3, "round_trips_per_decision"))).toBeLessThan(0.3);
+    }
+    const sub = rows.filter(({ relief }) => String(relief).includes("sub-keys"));
+    expect(Math.max(...column(sub, "over_admit_pct"))).toBe(0);
+    expect(refused("50 sub-keys")).toBeGreaterThan(refused("2 sub-keys"));
+    expect(refused("4 sub-keys, by uneven client")).toBeGreaterThan(refused("one key") + 5);
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {
