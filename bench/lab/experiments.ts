@@ -15,6 +15,7 @@ import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
 import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
+import { serverClock } from "./server-clock.ts";
 import { severalRedis } from "./several-redis.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -31,6 +32,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   logBreakEven,
   burstShaping,
   clockSkew,
+  serverClock,
   preAllocatedBucket,
   oneKeyCounter,
   approximateLogs,

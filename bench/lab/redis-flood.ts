@@ -94,8 +94,9 @@ export class RedisFlood implements Disposable {
     return new Promise((resolve, reject) => void this.#waits.push({ until: this.#asked, resolve, reject }));
   }
 
+  /** Whoever still waits is told. */
   [Symbol.dispose](): void {
-    this.#socket.removeAllListeners("close").destroy();
+    this.#fail("PARL_UNAVAILABLE", "the flood is over");
   }
 
   #count(chunk: Buffer): void {

@@ -123,6 +123,21 @@ describe("a quick run", () => {
     expect(refused("4 sub-keys, by uneven client")).toBeGreaterThan(refused("one key") + 5);
   });
 
+  it("asks by both clocks, one at a time and pipelined, and says what the server's costs it", async () => {
+    const rows = await quickRun("server-clock");
+    expect(rows).toHaveLength(8 * 2 * 2);
+    for (const row of those(rows, { clock: "server" })) {
+      const { algorithm, way } = row;
+      const [told] = those(rows, { algorithm: algorithm!, way: way!, clock: "app" });
+      const more = (row["redis_us_per_decision"] as number) - (told!["redis_us_per_decision"] as number);
+      expect(row["redis_us_more"]).toBeCloseTo(more, 6);
+    }
+    expect(those(rows, { p99_us: null })).toHaveLength(16);
+    const perS = (way: string): number => Math.max(...column(those(rows, { way }), "decisions_per_s"));
+    expect(perS("pipelined")).toBeGreaterThan(perS("one at a time"));
+    expect(Math.min(...column(rows, "redis_us_per_decision"))).toBeGreaterThan(1);
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {

@@ -57,6 +57,13 @@ describe("a flood", () => {
     await expect(flood.send(call)).rejects.toMatchObject({ code: "PARL_INTERNAL" });
   });
 
+  it("leaves nobody waiting when it is ended", async () => {
+    const flood = await RedisFlood.open(nodes.connections[0]!);
+    const over = flood.send({ bytes: encodedCommands([["PING"]]), answerLines: 2 });
+    flood[Symbol.dispose]();
+    await expect(over).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+  });
+
   it("fails when the server is gone", async () => {
     await using other = await RedisNodes.start();
     using flood = await RedisFlood.open(other.connections[0]!);
