@@ -9,6 +9,7 @@ import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { expiry } from "./expiry.ts";
 import { hotLog } from "./hot-log.ts";
+import { fairness } from "./fairness.ts";
 import { hotKeyRelief } from "./hot-key-relief.ts";
 import { hotKeys } from "./hot-keys.ts";
 import { localAndRedis } from "./local-and-redis.ts";
@@ -28,6 +29,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   severalRedis,
   hotKeys,
   hotKeyRelief,
+  fairness,
   accuracyMemory,
   logBreakEven,
   burstShaping,

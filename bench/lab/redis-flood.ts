@@ -7,7 +7,6 @@
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import type { Redis } from "ioredis";
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { ParlError } from "../../core/errors.ts";
 import { scriptNumbers } from "../../lua/limiter-params.ts";
@@ -55,6 +54,12 @@ export function encodedCommands(commands: readonly (readonly string[])[]): Buffe
   );
 }
 
+/** As the options of a connection have it. */
+export interface RedisAddress {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
 interface Wait {
   /** Lines counted on this connection when it is over. */
   readonly until: number;
@@ -78,8 +83,7 @@ export class RedisFlood implements Disposable {
     socket.on("error", closed).on("close", closed);
   }
 
-  /** A connection of its own, to where that one leads. */
-  static async open({ options: { host = "127.0.0.1", port = 6379 } }: Redis): Promise<RedisFlood> {
+  static async open({ host = "127.0.0.1", port = 6379 }: RedisAddress): Promise<RedisFlood> {
     const socket = connect({ host, port, noDelay: true });
     await once(socket, "connect");
     return new RedisFlood(socket);

@@ -127,7 +127,7 @@ async function flooded(
     const asks = Array.from({ length: BATCH }, () => askOf(clock, prng));
     return encodedDecisions(params, asks, { ttlMinMs: KEPT_MS });
   });
-  using flood = await RedisFlood.open(nodes.connections[0]!);
+  using flood = await RedisFlood.open(nodes.connections[0]!.options);
   return await measuredRound(nodes, ms, async (untilMs) => {
     let sent = 1;
     let underWay = flood.send(drawn[0]!);

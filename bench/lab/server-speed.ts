@@ -55,7 +55,7 @@ export async function floodServers(
   await Promise.all(nodes.limiters(params, KEPT_MS).map(async (limiter) => limiter.load()));
   using opened = new DisposableStack();
   const floods: RedisFlood[] = [];
-  for (const redis of nodes.connections) floods.push(opened.use(await RedisFlood.open(redis)));
+  for (const redis of nodes.connections) floods.push(opened.use(await RedisFlood.open(redis.options)));
   const { value: elapsedMs, effort } = await withEffort(nodes, { decisions: () => decisions }, async () => {
     const startMs = performance.now();
     const underWay: Promise<unknown>[] = [];

@@ -138,6 +138,21 @@ describe("a quick run", () => {
     expect(Math.min(...column(rows, "redis_us_per_decision"))).toBeGreaterThan(1);
   });
 
+  it("finds that cold keys in Redis wait for a hot one, unless it is elsewhere", async () => {
+    const rows = await quickRun("fairness");
+    expect(those(rows, { place: "redis" })).toHaveLength(6);
+    expect(those(rows, { place: "here" })).toHaveLength(3);
+    for (const row of rows) {
+      expect((row["hot_per_s"] as number) > 0).toBe(row["flood"] !== "none");
+      expect(row["cold_p50_us"]).toBeLessThanOrEqual(row["cold_p99_us"] as number);
+      expect(row["cold_asks"]).toBeGreaterThan(50);
+    }
+    const usual = (flood: string): number =>
+      column(those(rows, { place: "redis", flood }), "cold_p50_us")[0]!;
+    expect(usual("16 connections, pipelined")).toBeGreaterThan(3 * usual("none"));
+    expect(usual("16 connections, pipelined")).toBeGreaterThan(usual("1 connection, pipelined"));
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {

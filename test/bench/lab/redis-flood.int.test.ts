@@ -28,7 +28,7 @@ async function remaining(key: string): Promise<number> {
 describe("a flood", () => {
   it("is over when Redis has decided everything, in calls of their own and all in one", async () => {
     await limiter.load();
-    using flood = await RedisFlood.open(nodes.connections[0]!);
+    using flood = await RedisFlood.open(nodes.connections[0]!.options);
     await flood.send(encodedDecisions(PARAMS, asks("own calls", 70), { ttlMinMs: TTL_MIN_MS }));
     expect(await remaining("own calls")).toBe(30);
     const oneCall = { ttlMinMs: TTL_MIN_MS, isOneCall: true };
@@ -39,7 +39,7 @@ describe("a flood", () => {
 
   it("sends again what was encoded once, each part over when its own answers are there", async () => {
     await limiter.load();
-    using flood = await RedisFlood.open(nodes.connections[0]!);
+    using flood = await RedisFlood.open(nodes.connections[0]!.options);
     const calls = encodedDecisions(PARAMS, asks("again", 10), { ttlMinMs: TTL_MIN_MS });
     const order: number[] = [];
     await Promise.all([0, 1, 2].map((part) => flood.send(calls).then(() => order.push(part))));
@@ -48,7 +48,7 @@ describe("a flood", () => {
   });
 
   it("does not take an error for an answer", async () => {
-    using flood = await RedisFlood.open(nodes.connections[0]!);
+    using flood = await RedisFlood.open(nodes.connections[0]!.options);
     const call = { bytes: encodedCommands([["PING"], ["NO-SUCH-COMMAND"], ["PING"]]), answerLines: 3 };
     await expect(flood.send(call)).rejects.toMatchObject({
       code: "PARL_INTERNAL",
@@ -58,7 +58,7 @@ describe("a flood", () => {
   });
 
   it("leaves nobody waiting when it is ended", async () => {
-    const flood = await RedisFlood.open(nodes.connections[0]!);
+    const flood = await RedisFlood.open(nodes.connections[0]!.options);
     const over = flood.send({ bytes: encodedCommands([["PING"]]), answerLines: 2 });
     flood[Symbol.dispose]();
     await expect(over).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
@@ -66,7 +66,7 @@ describe("a flood", () => {
 
   it("fails when the server is gone", async () => {
     await using other = await RedisNodes.start();
-    using flood = await RedisFlood.open(other.connections[0]!);
+    using flood = await RedisFlood.open(other.connections[0]!.options);
     const over = flood.send({ bytes: encodedCommands([["SHUTDOWN", "NOSAVE"]]), answerLines: 1 });
     await expect(over).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
   });
