@@ -16,6 +16,7 @@ import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
 import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
+import { redisCell } from "./redis-cell.ts";
 import { serverClock } from "./server-clock.ts";
 import { severalRedis } from "./several-redis.ts";
 
@@ -35,6 +36,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   burstShaping,
   clockSkew,
   serverClock,
+  redisCell,
   preAllocatedBucket,
   oneKeyCounter,
   approximateLogs,

@@ -153,6 +153,14 @@ describe("a quick run", () => {
     expect(usual("16 connections, pipelined")).toBeGreaterThan(usual("1 connection, pipelined"));
   });
 
+  it("says so when the native module is not measured, and why", async () => {
+    const rows = await quickRun("redis-cell");
+    expect(rows).toHaveLength(1);
+    const { state, ...rest } = rows[0]!;
+    expect(state).toBe("not built: not in a quick run");
+    expect(new Set(Object.values(rest))).toEqual(new Set([null]));
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {
