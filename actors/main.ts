@@ -73,6 +73,8 @@ export interface ActorProcess {
   readonly natsVersion: string;
   /** Puts other policies in force; keys keep their debt where the algorithm stayed the same. */
   adopt(policies: PolicyDocument): void;
+  /** Goes on with those in force, and lets whoever observes it know why. */
+  keepPolicies(problem: Error): void;
   /** Hands its shards over, answers what was accepted, then leaves. */
   drain(): Promise<void>;
   /** Resolves when the connection is closed for good. */
@@ -133,6 +135,7 @@ class RunningActor implements ActorProcess {
   readonly #desk: AdminDesk | undefined;
   readonly #ticks: NodeJS.Timeout;
   #policies: PolicyDocument;
+  #policyProblem: string | undefined;
   #crashes = 0;
   #life: RegionMember;
   #drained: Promise<void> | undefined;
@@ -198,8 +201,13 @@ class RunningActor implements ActorProcess {
 
   adopt(document: PolicyDocument): void {
     this.#policies = document;
+    this.#policyProblem = undefined;
     this.#life.host?.post({ kind: "policies-changed", document });
     this.#life.policiesChanged();
+  }
+
+  keepPolicies(problem: Error): void {
+    this.#policyProblem = problem.message;
   }
 
   drain(): Promise<void> {
@@ -338,6 +346,7 @@ class RunningActor implements ActorProcess {
       uptimeMs: Math.floor((this.#clock.monotonicUs() - this.#startedUs) / US_PER_MS),
       stepLatencyCounts: [...runtime.stepLatency.counts],
       stepLatencySumUs: runtime.stepLatency.sumUs,
+      ...(this.#policyProblem === undefined ? {} : { policyProblem: this.#policyProblem }),
       tallies: {
         ...lives,
         fenced: { answers: fencedAnswers },

@@ -22,6 +22,8 @@ export interface MemberFacts {
   /** Counts per bucket of core/latency-histogram.ts, and their sum. */
   readonly stepLatencyCounts: readonly number[];
   readonly stepLatencySumUs: number;
+  /** Why it goes on with other policies than those of its file; absent while it does not. */
+  readonly policyProblem?: string;
   readonly tallies: ProcessTallies;
 }
 

@@ -302,6 +302,7 @@ export class RegionMember {
       released: (shard) => this.#drop(shard),
       giving: (shard) => this.#step({ kind: "give-started", shard }),
       ended: (ended) => this.#handoffEnded(ended),
+      refused: () => (this.#handoffTally.refused += 1),
     });
   }
 

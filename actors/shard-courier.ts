@@ -35,6 +35,8 @@ export interface ShardCourierOptions {
   /** The shard is frozen and its owner about to be set to somebody else. */
   readonly giving: (shard: number) => void;
   readonly ended: (ended: HandoffEnded) => void;
+  /** A message of another process's was refused. */
+  readonly refused: (error: ParlError) => void;
 }
 
 export class ShardCourier {
@@ -44,13 +46,14 @@ export class ShardCourier {
 
   constructor(options: ShardCourierOptions) {
     this.#options = options;
-    const { self, connection, clock, draw } = options;
+    const { self, connection, clock, draw, refused } = options;
     this.handoffs = new Handoffs({
       self,
       outbox: this.#outbox(),
       draw,
       travelling: (shard) => this.#travelling(shard),
       staging: (shard) => this.#staging(shard),
+      refused,
     });
     this.#subscription = connection.subscribe(handoffSubject(self.id), {
       callback: (error, message) => {

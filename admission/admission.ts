@@ -29,6 +29,7 @@ import { judgeBeside, unitsBeside } from "./held-units.ts";
 import type { Lending } from "./lending.ts";
 import type { LoanKey } from "./loan.ts";
 import type { PolicySet } from "./policy-set.ts";
+import { reportedUnits } from "./reported-usage.ts";
 import { ShardTable } from "./shard-table.ts";
 import { GLOBAL, KEY, ORG, USER, type TenantView } from "./tenant-view.ts";
 import { TenantViews } from "./tenant-views.ts";
@@ -311,11 +312,8 @@ export class Admission {
   /** Charges what the i-th look found: here, and told to the journal, or out of what is borrowed. */
   #charge(i: number, cost: number, nowUs: Micros, isOwed = false): void {
     const limiter = this.#looked[i];
-    if (limiter === undefined) {
-      this.#chargeElsewhere(i, cost, nowUs, isOwed);
-      return;
-    }
-    limiter.commit(cost);
+    if (limiter === undefined) return this.#chargeElsewhere(i, cost, nowUs, isOwed);
+    limiter.commit(isOwed ? reportedUnits(limiter, cost, nowUs, this.#one) : cost);
     const place = this.#lookedPlace[i] as number;
     const dimension = this.#view.dimensions[place] as number;
     const journal = this.table.journal(this.#homes[dimension] as number);

@@ -18,7 +18,8 @@
  */
 import type { AlgorithmName, AlgorithmParams } from "../algorithms/algorithm.ts";
 import type { Dimension } from "../core/decision.ts";
-import { micros, US_PER_MS, US_PER_S, type Micros } from "../core/units.ts";
+import { micros, US_PER_S, type Micros } from "../core/units.ts";
+import { formatDuration } from "./duration.ts";
 
 /** What the first decisions after a crash may rest on. */
 export const ON_CRASH = ["bounded", "fresh"] as const;
@@ -91,15 +92,12 @@ export function describeCrash(policy: DurablePolicy): string {
   if (policy.onCrash === "fresh")
     return `onCrash: fresh: each crash may admit up to ${capacity} more per key`;
   const { isJournalled, unitsAtTakeover, lentMax } = crashBudget(policy);
-  if (!isJournalled) return `after a crash every key starts exhausted, for up to ${shown(horizonUs(policy))}`;
+  if (!isJournalled)
+    return `after a crash every key starts exhausted, for up to ${formatDuration(horizonUs(policy))}`;
   const u = Math.min(capacity, unitsAtTakeover);
   const percent = Math.round((1_000 * u) / capacity) / 10;
   const units = u === 1 ? "unit" : "units";
   // That counts as spent, whether or not it was.
   const loan = lentMax > 0 && lentMax < capacity ? ` and what checks were lent beyond ${lentMax}` : "";
   return `a crash costs each key at most ${u} ${units} (${percent} % of ${capacity})${loan}, and admits nothing twice`;
-}
-
-function shown(us: number): string {
-  return us < US_PER_S ? `${Math.ceil(us / US_PER_MS)} ms` : `${Math.ceil(us / US_PER_S)} s`;
 }

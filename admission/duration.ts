@@ -22,8 +22,27 @@ export function parseDuration(written: unknown): Micros | undefined {
   return unitUs === undefined ? undefined : micros(Number(digits) * unitUs);
 }
 
-/** The same the other way, in the largest unit that leaves a whole number: 90s, not 1.5m. */
+/** A number longer than this is split up: nobody reads 2147483647ms. */
+const WHOLE_MAX = 999;
+
+/**
+ * The other way: in the largest unit that leaves a small whole number, as a policy file would have it (90s, not
+ * 1.5m), else in several (24d 20h 31m 23.647s).
+ */
 export function formatDuration(us: number): string {
-  const fitting = [...UNIT_US].toReversed().find(([, unitUs]) => us % unitUs === 0);
-  return fitting === undefined ? `${us}us` : `${us / fitting[1]}${fitting[0]}`;
+  let restUs = Math.ceil(us);
+  if (restUs === 0) return "0s";
+  const fitting = [...UNIT_US].toReversed().find(([, unitUs]) => restUs % unitUs === 0);
+  if (fitting !== undefined && restUs / fitting[1] <= WHOLE_MAX) return `${restUs / fitting[1]}${fitting[0]}`;
+  if (restUs < US_PER_MS) return `${restUs}us`;
+  if (restUs < US_PER_S) return `${restUs / US_PER_MS}ms`;
+  const parts: string[] = [];
+  for (const [name, unitUs] of [...UNIT_US].toReversed()) {
+    if (unitUs <= US_PER_S) break;
+    if (restUs >= unitUs) parts.push(`${Math.floor(restUs / unitUs)}${name}`);
+    restUs %= unitUs;
+  }
+  // Without an exponent, which JavaScript would write below a microsecond's tenfold.
+  if (restUs > 0) parts.push(`${(restUs / US_PER_S).toFixed(6).replace(/\.?0+$/, "")}s`);
+  return parts.join(" ");
 }

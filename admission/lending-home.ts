@@ -8,6 +8,7 @@ import type { Micros } from "../core/units.ts";
 import type { JournalHold } from "./journalled-keys.ts";
 import type { LoanHome } from "./loan-home.ts";
 import type { LoanKey } from "./loan.ts";
+import { reportedUnits } from "./reported-usage.ts";
 import type { Reservations } from "./reservations.ts";
 import type { ShardTable } from "./shard-table.ts";
 
@@ -30,12 +31,13 @@ export class LendingHome implements LoanHome {
     this.#table.reservations = reservations;
   }
 
-  charge(key: LoanKey, units: number, nowUs: Micros): void {
+  charge(key: LoanKey, units: number, nowUs: Micros, isOwed: boolean): void {
     // Also while the shard is frozen: it may come back.
     const limiter = this.#table.here(key.shard, nowUs)?.limiter(key.policyIndex);
     if (limiter === undefined) return;
     limiter.quota = key.quota;
-    limiter.charge(key.high, key.low, units, nowUs);
+    limiter.evaluate(key.high, key.low, 0, nowUs, this.#verdict);
+    limiter.commit(isOwed ? reportedUnits(limiter, units, nowUs, this.#verdict) : units);
     // What was charged may be a bucket that the key shares.
     this.#tell(key, limiter, { units, used: Infinity, nowUs });
   }

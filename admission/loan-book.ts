@@ -306,15 +306,15 @@ export class LoanBook implements Reservations {
       this.#forfeit(row, moment.nowUs);
       if (row.lastId > 0) row.session = this.#newSession(moment);
     }
-    this.#charge(loan, row.joinOwed(asked), moment.nowUs);
+    this.#charge(loan, row.joinOwed(asked), moment.nowUs, true);
     row.lastId = asked.id;
     this.#lender.lend(row, asked, limiter, this.#lentMax[loan.policyIndex] as number, moment.nowUs);
     this.tally.granted += row.lastAmount;
     if (row.lent > 0) this.#schedule(row);
   }
 
-  #charge(loan: Loan, units: number, nowUs: Micros): void {
-    if (units > 0) this.#home.charge(loan, units, nowUs);
+  #charge(loan: Loan, units: number, nowUs: Micros, isOwed = false): void {
+    if (units > 0) this.#home.charge(loan, units, nowUs, isOwed);
   }
 
   #forfeit(row: LoanRow, nowUs: Micros): void {

@@ -7,8 +7,12 @@ import type { Reservations } from "./reservations.ts";
 export interface LoanHome {
   /** The limiter of an open shard; undefined when the shard is not open here. */
   limiterOf(shard: number, policyIndex: number, nowUs: Micros): KeyedLimiter | undefined;
-  /** Charges what was spent elsewhere, whatever the limit says. */
-  charge(key: LoanKey, units: number, nowUs: Micros): void;
+  /**
+   * Charges what was spent elsewhere, whatever the limit says.
+   *
+   * @param isOwed spent without rights, by a report or blindly: only so much is charged as a report may be
+   */
+  charge(key: LoanKey, units: number, nowUs: Micros, isOwed: boolean): void;
   /** Told once, at the start: where whoever keeps a journal can ask what is reserved. */
   reserving?(reservations: Reservations): void;
   /**

@@ -11,7 +11,10 @@ export class PolicyFileError extends ParlError {
   readonly problems: readonly PolicyProblem[];
 
   constructor(source: string, problems: readonly PolicyProblem[], cause?: unknown) {
-    super("PARL_INVALID_POLICY", describe(source, problems), { field: problems[0]?.path ?? "", cause });
+    super("PARL_INVALID_POLICY", describe(source, problems), {
+      field: problems[0]?.path || "policies",
+      cause,
+    });
     this.problems = problems;
   }
 }

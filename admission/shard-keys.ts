@@ -51,9 +51,6 @@ export interface KeyWalk {
   isDone: boolean;
 }
 
-/** Told of every key charged: index of the policy in force, identity of either sign. */
-export type ShardKeyListener = (policyIndex: number, high: number, low: number) => void;
-
 /** One policy's keys, and the numbers they are decided under. */
 interface Holding {
   readonly limiter: KeyedLimiter;
@@ -84,7 +81,8 @@ export class ShardKeys {
   #retiredOverflows = 0;
 
   #isTracking = false;
-  #listener: ShardKeyListener | undefined;
+  /** Whether the policies have changed since: a key that is gone may have drained faster than pages say. */
+  #hasAdopted = false;
   /** Where the round of dirty pages stands. */
   #dirtyIndex = 0;
   #dirtyFrom = 0;
@@ -141,6 +139,7 @@ export class ShardKeys {
       limiter.forEachKey((high, low) => dirty.add(high, low));
     }
     this.#revision = policies.revision;
+    this.#hasAdopted = true;
     this.#sweepNext = 0;
     this.#dirtyIndex = 0;
     this.#dirtyFrom = 0;
@@ -189,7 +188,8 @@ export class ShardKeys {
   /** Adds one key to a page begun by `beginPage` as it stands now. @returns false when the page is full */
   writeKey(index: number, high: number, low: number, page: StatePageWriter, reserved = 0): boolean {
     const { limiter, forgotten } = this.#holdings[index] ?? this.#open(index);
-    return limiter.writeKey(high, low, page, forgotten.has(high, low), reserved);
+    const isUnseen = this.#hasAdopted || forgotten.has(high, low);
+    return limiter.writeKey(high, low, page, isUnseen, reserved);
   }
 
   /** Begins a page of one policy's keys, to be filled by `writeKey`. */
@@ -232,6 +232,7 @@ export class ShardKeys {
   startTracking(): void {
     this.stopTracking();
     this.#isTracking = true;
+    this.#hasAdopted = false;
     for (const [index, holding] of this.#holdings.entries()) {
       if (holding !== undefined) this.#hold(index, { ...holding, dirty: new KeySet(this.#budget) });
     }
@@ -255,7 +256,7 @@ export class ShardKeys {
 
   /**
    * Writes a page of dirty keys of one policy as they stand now; they are dirty no more. A key that is gone is
-   * left out, unless it was forgotten: whatever was written of it before has drained as well.
+   * left out, as what was written of it has drained as well; not so if it was forgotten, or the policies changed.
    *
    * @returns false when nothing is dirty; a page that comes out with `count` 0 has nothing to send
    */
@@ -272,14 +273,6 @@ export class ShardKeys {
       this.#dirtyIndex = (this.#dirtyIndex + 1) % Math.max(1, this.#holdings.length);
     }
     return false;
-  }
-
-  /** Told of every key charged from now on; undefined ends it. Costs a call per policy charged. */
-  listen(listener: ShardKeyListener | undefined): void {
-    this.#listener = listener;
-    for (const [index, holding] of this.#holdings.entries()) {
-      if (holding !== undefined) this.#hold(index, holding);
-    }
   }
 
   /**
@@ -373,19 +366,12 @@ export class ShardKeys {
     return this.#hold(index, { limiter, params, dirty, forgotten: new ForgottenKeys(this.#budget) });
   }
 
-  /** Puts a holding in its place, its limiter reporting to whoever wants to know. */
+  /** Puts a holding in its place, its limiter telling what becomes dirty. */
   #hold(index: number, holding: Holding): Holding {
     const { limiter, dirty } = holding;
-    const listener = this.#listener;
     this.#holdings[index] = holding;
     this.#limiters[index] = limiter;
-    if (dirty === undefined && listener === undefined) limiter.track(undefined);
-    else {
-      limiter.track((high, low) => {
-        dirty?.add(high, low);
-        listener?.(index, high, low);
-      });
-    }
+    limiter.track(dirty === undefined ? undefined : (high, low) => dirty.add(high, low));
     return holding;
   }
 

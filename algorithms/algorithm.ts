@@ -66,6 +66,11 @@ export interface Algorithm {
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void;
   /** Charges `cost` without asking: after an allowing verdict, or as debt for usage that already happened. */
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
+  /**
+   * Most units that usage which was only reported may add to a key, given what a peek says of it, so that one
+   * wrong number shuts no key for years (ADR 0017). Infinity where what is owed ends with its window.
+   */
+  owable(resetAfterUs: number): number;
   /** Whether the key is indistinguishable from one never seen, so that dropping it loses nothing. */
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean;
   /** Rewrites state left by `previous`, the same algorithm with other numbers, so that debt is kept. */

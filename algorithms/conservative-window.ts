@@ -66,6 +66,10 @@ export class ConservativeWindow implements Algorithm {
     words[slot] = saturated((words[slot] as number) + cost);
   }
 
+  owable(): number {
+    return Infinity;
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     const id = windowIdAt(nowUs, this.#subWindowUs);
     return this.#countFrom(words, at, id, id) === 0;

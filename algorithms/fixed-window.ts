@@ -55,6 +55,10 @@ export class FixedWindow implements Algorithm {
     words[at + COUNT] = saturated((words[at + COUNT] as number) + cost);
   }
 
+  owable(): number {
+    return Infinity;
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     return words[at + COUNT] === 0 || windowsSince(words, at, windowIdAt(nowUs, this.#windowUs)) > 0;
   }

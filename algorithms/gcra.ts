@@ -69,6 +69,10 @@ export class Gcra implements Algorithm {
     this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
   }
 
+  owable(resetAfterUs: number): number {
+    return this.#tat.owable(resetAfterUs);
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     return this.#tat.ticksAhead(words, at, nowUs) <= 0;
   }

@@ -68,6 +68,10 @@ export class LeakyBucket implements Algorithm {
     words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
   }
 
+  owable(resetAfterUs: number): number {
+    return this.#leak.field.owable(resetAfterUs);
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     return this.#level(words, at, nowUs) === 0;
   }

@@ -28,6 +28,10 @@ const TICKS_MAX = 2 ** 51;
 const HORIZON_MAX_US = 2 ** MOMENT_BITS / HORIZONS_PER_MODULUS;
 /** Longest time a burst may be worth: 400 days, just inside the 407 of the horizon. */
 export const BURST_WORTH_MAX_US = 400 * 86_400_000_000;
+/** What is in use of a limit, and once as much in debt for usage that was only reported (ADR 0017). */
+const CAPACITIES_OWED_MAX = 2;
+/** What a count of units holds of debt. */
+const UNITS_MAX = 2 ** 31 - 1;
 /** However short the window, a sweep must not have to go round more often than every few minutes. */
 const HORIZON_MIN_US = 600_000_000;
 
@@ -37,6 +41,8 @@ export class MomentField {
   readonly den: number;
   /** Furthest ahead of now that a moment is kept, in ticks: more debt than this is forgiven. */
   readonly horizonTicks: number;
+  /** Reports let a key owe at most so much: two capacities, or what state and horizon hold. In units. */
+  readonly #owedUnitsMax: number;
   /** A slot must be swept before its moment is this old. */
   readonly staleAfterUs: number;
 
@@ -57,6 +63,8 @@ export class MomentField {
     this.#fractionFactor = 2 ** fractionBits;
     this.#modulusUs = 2 ** (MOMENT_BITS - fractionBits);
     this.horizonTicks = (this.#modulusUs / HORIZONS_PER_MODULUS) * den;
+    const representable = Math.min(UNITS_MAX, Math.floor(this.horizonTicks / num));
+    this.#owedUnitsMax = Math.min(CAPACITIES_OWED_MAX * capacity, representable);
     this.staleAfterUs = (this.#modulusUs / HORIZONS_PER_MODULUS) * 2;
   }
 
@@ -87,6 +95,11 @@ export class MomentField {
     if (product <= Number.MAX_SAFE_INTEGER) return units * this.num + Math.ceil(product / from.num);
     const exact = BigInt(rest) * BigInt(this.num);
     return units * this.num + Number((exact + BigInt(from.num) - 1n) / BigInt(from.num));
+  }
+
+  /** Whole units that a report may add for a key that will be as new in `resetAfterUs`. */
+  owable(resetAfterUs: number): number {
+    return Math.max(0, this.#owedUnitsMax - Math.ceil((resetAfterUs * this.den) / this.num));
   }
 
   /** Whole microseconds that cover `ticks`. */

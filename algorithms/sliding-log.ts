@@ -57,6 +57,10 @@ export class SlidingLog implements Algorithm {
     words[at + HANDLE] = this.#arena.push(words[at + HANDLE] as number, nowUs, cost);
   }
 
+  owable(): number {
+    return Infinity;
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     return this.#count(words, at, nowUs) === 0;
   }

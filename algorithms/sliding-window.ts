@@ -81,6 +81,10 @@ export class SlidingWindow implements Algorithm {
     words[at + CURRENT] = saturated(this.#current + cost);
   }
 
+  owable(): number {
+    return Infinity;
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     this.#read(words, at, windowIdAt(nowUs, this.#windowUs));
     return this.#current === 0 && this.#previous === 0;

@@ -61,6 +61,10 @@ export class TokenBucket implements Algorithm {
     this.#store(words, at, Math.max(left, this.capacity - this.#drip.unitsMax), nowUs);
   }
 
+  owable(resetAfterUs: number): number {
+    return this.#drip.field.owable(resetAfterUs);
+  }
+
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
     return this.#tokens(words, at, nowUs) === this.capacity;
   }

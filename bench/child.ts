@@ -1,9 +1,10 @@
 /** Child processes of a measurement: started when they work, ended with whoever owns them. */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { ParlError } from "../core/errors.ts";
+import { spawnOnLifeline } from "../deploy/lifeline.ts";
 
 export interface Program {
   readonly path: string;
@@ -13,7 +14,10 @@ export interface Program {
   readonly ready: RegExp;
 }
 
-/** Ended with this process, whatever ends it in an orderly way (command.ts); a listener for each would be too many. */
+/**
+ * Killed at once when this process ends in an orderly way (command.ts), ended by their lifelines when it is killed.
+ * A listener for each would be too many.
+ */
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -22,13 +26,14 @@ process.once("exit", () => {
 /** Starts a child that ends with `owner`, and waits until it works. */
 export async function startChild(owner: AsyncDisposableStack, program: Program): Promise<ChildProcess> {
   const { path, args, env = process.env, ready } = program;
-  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  const child = spawnOnLifeline(path, args, { env });
   running.add(child);
   child.once("close", () => running.delete(child));
   owner.defer(() => end(child));
   const words: string[] = [];
   const isReady = Promise.withResolvers<boolean>();
   for (const input of [child.stdout, child.stderr]) {
+    if (input === null) continue;
     createInterface({ input }).on("line", (line) => {
       words.push(line);
       if (ready.test(line)) isReady.resolve(true);

@@ -5,11 +5,13 @@
  * Two things are not compared, because the implementations differ in them on purpose:
  *
  *   A moment seen without being charged. The key table's clock is a running maximum over all it was asked; Redis
- *   writes nothing for a denial or a peek and remembers when a key was last *charged*. So the clock steps back
- *   here only where the last moment seen is one that was charged. Either way nothing is minted.
+ *   writes nothing for a denial, a peek or a report of which nothing is charged, and remembers when a key was last
+ *   *charged*. So the clock steps back here only where the last moment seen is one that was charged. Either way
+ *   nothing is minted.
  *
  *   Debt beyond what 48-bit moments hold, which the key table forgives. Such a report is made a check.
  */
+import { reportedUnits } from "../admission/reported-usage.ts";
 import type { Algorithm, AlgorithmParams } from "../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
 import { createAlgorithm, UNITS_MAX } from "../algorithms/registry.ts";
@@ -17,7 +19,7 @@ import { Verdict } from "../core/decision.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros } from "../core/units.ts";
 import type { RedisLimiter } from "../lua/redis-limiter.ts";
-import { LATEST_US, type Draft, type Question } from "./twin-history.ts";
+import { BUCKETS, LATEST_US, type Draft, type Question } from "./twin-history.ts";
 
 /** A question, and what the key table says. */
 export interface Decided {
@@ -68,14 +70,17 @@ class LocalKey {
     const isReport = draft.isReport && this.#canOwe(draft.cost, nowUs);
     const verdict = new Verdict();
     this.#verdict = verdict;
+    let charged = draft.cost;
     if (isReport) {
-      this.#limiter.charge(1, 1, draft.cost, micros(nowUs));
+      this.#limiter.evaluate(1, 1, 0, micros(nowUs), verdict);
+      charged = reportedUnits(this.#limiter, draft.cost, micros(nowUs), verdict);
+      this.#limiter.commit(charged);
       this.#limiter.evaluate(1, 1, 0, micros(nowUs), verdict);
     } else {
       this.#limiter.decide(1, 1, draft.cost, micros(nowUs), verdict);
     }
     this.#seenUs = Math.max(this.#seenUs, nowUs);
-    if (draft.cost > 0 && verdict.outcome === "allowed") this.#chargedUs = this.#seenUs;
+    if (charged > 0 && verdict.outcome === "allowed") this.#chargedUs = this.#seenUs;
     return { question: { ...draft, isReport, nowUs }, verdict };
   }
 
@@ -85,7 +90,11 @@ class LocalKey {
     this.#limiter.evaluate(1, 1, 0, micros(Math.max(nowUs, this.#seenUs)), verdict);
     const intervalUs = limit === 0 ? 1 : windowUs / limit;
     const debt = verdict.resetAfterUs / intervalUs + cost + 1;
-    return debt < UNITS_MAX && debt * intervalUs < this.#algorithm.staleAfterUs / 2;
+    const { capacity, name, staleAfterUs } = this.#algorithm;
+    const isBucket = BUCKETS.has(name);
+    // Reports let a bucket owe twice what it holds and no more.
+    const owed = isBucket ? Math.min(debt, 2 * capacity) : debt;
+    return (isBucket || owed < UNITS_MAX) && owed * intervalUs < staleAfterUs / 2;
   }
 }
 

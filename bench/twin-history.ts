@@ -30,7 +30,12 @@ const START_US = 1_700_000_000 * US_PER_S;
 const EARLIEST_US = START_US / 2;
 /** In the year 2112: the latest that scripts take. */
 export const LATEST_US = 2 ** 52;
-const BUCKETS: ReadonlySet<AlgorithmName> = new Set(["token-bucket", "leaky-bucket", "leaky-queue", "gcra"]);
+export const BUCKETS: ReadonlySet<AlgorithmName> = new Set([
+  "token-bucket",
+  "leaky-bucket",
+  "leaky-queue",
+  "gcra",
+]);
 const SLIDING_WEIGHT_MAX = 2 ** 51;
 
 export function randomParams(algorithm: AlgorithmName, prng: Prng): AlgorithmParams {

@@ -10,12 +10,12 @@ import { AuditLog } from "../actors/audit-log.ts";
 import { encodeInboxLine } from "../actors/inbox-recording.ts";
 import { startActor, type ActorProcessOptions } from "../actors/main.ts";
 import { loadPolicyFile, watchPolicyFile } from "../actors/policy-file.ts";
-import { shown } from "../core/errors.ts";
+import { ParlError, shown } from "../core/errors.ts";
 import { natsIdentity } from "../core/nats-identity.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
 import { EXIT_FAILED, EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 
 const MIB = 2 ** 20;
 
@@ -109,9 +109,13 @@ export const actor: Command = {
   async run(argv, io) {
     const { flags } = parseFlags(argv, FLAGS, io.env);
     if (!/^[a-z0-9-]{1,32}$/.test(flags.region)) {
-      throw new UsageError(`--region takes a name of [a-z0-9-], like eu, got ${shown(flags.region)}`);
+      throw new UsageError(
+        `--region takes a name of [a-z0-9-], like eu, got ${shown(flags.region)}`,
+        "region",
+      );
     }
-    const policies = await loadPolicyFile(flags.policies);
+    const policyFile = policyPath(flags.policies);
+    const policies = await loadPolicyFile(policyFile);
     const recording =
       flags.record === undefined ? undefined : createWriteStream(flags.record, { flags: "wx" });
     if (recording !== undefined) await once(recording, "open");
@@ -141,14 +145,16 @@ export const actor: Command = {
         : { record: (event, nowUs) => void recording.write(`${encodeInboxLine(event, nowUs)}\n`) }),
     };
     const process = await startActor(options);
-    const watch = watchPolicyFile(flags.policies, {
+    const watch = watchPolicyFile(policyFile, {
       current: policies,
       onChange: (document) => {
         process.adopt(document);
-        io.stderr.write(`parl actor ${flags.region}: ${flags.policies} reloaded\n`);
+        io.stderr.write(`parl actor ${flags.region}: ${policyFile} reloaded\n`);
       },
-      onError: (error) =>
-        io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`),
+      onError: (error) => {
+        process.keepPolicies(error);
+        io.stderr.write(`parl actor ${flags.region}: keeping the last good policies: ${error.message}\n`);
+      },
     });
     const { natsVersion, member } = process;
     // Without the password that an address may carry.
@@ -159,9 +165,8 @@ export const actor: Command = {
     const ended = await Promise.race([process.closed, interrupted(io)]);
     watch.close();
     if (ended !== "interrupted") {
-      io.stderr.write(
-        `parl actor ${flags.region}: the connection to ${nats} is closed: ${String(ended ?? "by the server")}\n`,
-      );
+      const message = `the connection to ${nats} is closed: ${String(ended ?? "by the server")}`;
+      io.complain(new ParlError("PARL_UNAVAILABLE", message, { field: "nats" }), flags.region);
       return EXIT_FAILED;
     }
     await process.drain();
@@ -177,10 +182,10 @@ async function interrupted({ signal }: CommandIo): Promise<"interrupted"> {
 
 function memberName(text: string): string {
   if (/^[a-z0-9-]{1,32}$/.test(text)) return text;
-  throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`);
+  throw new UsageError(`--id takes a name of [a-z0-9-], like eu-1, got ${shown(text)}`, "id");
 }
 
 function checkedSecret(text: string): string {
   if (/^[0-9a-f]{16}$/i.test(text)) return text.toLowerCase();
-  throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee");
+  throw new UsageError("--secret takes 16 hexadecimal digits, like 00c0ffee00c0ffee", "secret");
 }

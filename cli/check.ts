@@ -36,7 +36,8 @@ export const check: Command = {
   async run(argv, io) {
     const { flags, positionals } = parseFlags(argv, FLAGS, io.env, ["<key>"]);
     const tier = TIERS.find((known) => known === flags.tier);
-    if (tier === undefined) throw new UsageError(`--tier takes ${TIERS.join(", ")}, got ${flags.tier}`);
+    if (tier === undefined)
+      throw new UsageError(`--tier takes ${TIERS.join(", ")}, got ${flags.tier}`, "tier");
     const request: CheckRequest = {
       tenant: flags.tenant,
       key: positionals[0] as string,

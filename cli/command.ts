@@ -6,6 +6,7 @@
  * 130 stopped by Ctrl-C.
  */
 import { ParlError } from "../core/errors.ts";
+import { errorBody } from "../core/wire-json.ts";
 import { UsageError } from "./flags.ts";
 
 /** Where text goes; process.stdout and process.stderr are two. */
@@ -23,6 +24,12 @@ export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** What a running command is given. */
+export interface RunIo extends CommandIo {
+  /** Says on stderr what does not work, as `runCommand` does, and goes on. @param region where, if in one only */
+  complain(error: ParlError, region?: string): void;
+}
+
 export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
@@ -30,7 +37,7 @@ export interface Command {
   /** What `--help` prints; see flags.ts `helpText`. */
   readonly help: string;
   /** @returns the exit code */
-  run(argv: readonly string[], io: CommandIo): Promise<number>;
+  run(argv: readonly string[], io: RunIo): Promise<number>;
 }
 
 export const EXIT_OK = 0;
@@ -40,33 +47,64 @@ export const EXIT_INTERRUPTED = 130;
 
 /**
  * Runs a command as a program would: answers `--help`, and turns an expected error into one line on
- * stderr. An error nobody expected is a bug and passes through, stack and all.
+ * stderr, of JSON under `--json`. An error nobody expected is a bug and passes through, stack and all.
  */
 export async function runCommand(command: Command, argv: readonly string[], io: CommandIo): Promise<number> {
   if (asksForHelp(argv)) {
     io.stdout.write(command.help);
     return EXIT_OK;
   }
+  const program = `parl ${command.name}`;
+  const complain = (error: ExpectedError, region?: string): void =>
+    void io.stderr.write(complaint(program, error, argv, region));
   try {
-    return await command.run(argv, io);
+    return await command.run(argv, { ...io, complain });
   } catch (error) {
-    if (error instanceof UsageError) {
-      io.stderr.write(`parl ${command.name}: ${error.message}; see parl ${command.name} --help\n`);
-      return EXIT_USAGE;
-    }
-    if (error instanceof ParlError || isSystemError(error)) {
-      io.stderr.write(`parl ${command.name}: ${error.message}\n`);
-      return EXIT_FAILED;
+    if (isExpected(error)) {
+      complain(error);
+      return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
     }
     if (io.signal.aborted && error instanceof Error && error.name === "AbortError") return EXIT_INTERRUPTED;
     throw error;
   }
 }
 
+/** The line that says what went wrong: for people, or `{"error":{…}}` for who asks for JSON. */
+export function complaint(
+  program: string,
+  error: ExpectedError,
+  argv: readonly string[],
+  region?: string,
+): string {
+  if (flagsOf(argv).includes("--json"))
+    return `${JSON.stringify({ error: { ...fieldsOf(error), region } })}\n`;
+  const where = region === undefined ? "" : `${region}: `;
+  const help = error instanceof UsageError ? `; see ${program} --help` : "";
+  return `${program}: ${where}${error.message}${help}\n`;
+}
+
+/** What a failure is told by: ours, or the system's under its own code. */
+function fieldsOf(error: ExpectedError): object {
+  if (error instanceof ParlError) return errorBody(error).error;
+  const { message } = error;
+  if (error instanceof UsageError) return { code: "PARL_INVALID_ARGUMENT", field: error.field, message };
+  return { code: error.code, field: error.path, message };
+}
+
 function asksForHelp(argv: readonly string[]): boolean {
-  const end = argv.indexOf("--");
-  const flags = end === -1 ? argv : argv.slice(0, end);
+  const flags = flagsOf(argv);
   return flags.includes("--help") || flags.includes("-h");
+}
+
+function flagsOf(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf("--");
+  return end === -1 ? argv : argv.slice(0, end);
+}
+
+type ExpectedError = ParlError | UsageError | NodeJS.ErrnoException;
+
+function isExpected(error: unknown): error is ExpectedError {
+  return error instanceof ParlError || error instanceof UsageError || isSystemError(error);
 }
 
 /** What Node throws for a file that is not there, a taken port, a refused connection. */

@@ -7,7 +7,7 @@ import { shown } from "../core/errors.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { EXIT_OK, type Command } from "./command.ts";
 import { helpText, parseFlags, UsageError, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 
 const FLAGS = {
   policies: POLICIES_FLAG,
@@ -26,12 +26,12 @@ export const explain: Command = {
 
   async run(argv, io) {
     const { flags, positionals } = parseFlags(argv, FLAGS, io.env, ["[policy]?"]);
-    const { policies } = await loadPolicyFile(flags.policies);
+    const { policies } = await loadPolicyFile(policyPath(flags.policies));
     const [name] = positionals;
     const chosen = name === undefined ? policies : policies.filter((policy) => policy.name === name);
     if (chosen.length === 0 && name !== undefined) {
       const known = policies.map((policy) => policy.name).join(", ") || "none";
-      throw new UsageError(`no policy is named ${shown(name)}; there are ${known}`);
+      throw new UsageError(`no policy is named ${shown(name)}; there are ${known}`, "policy");
     }
     const explained = chosen.map(explanationOf);
     if (flags.json) io.stdout.write(`${JSON.stringify({ policies: explained })}\n`);
@@ -71,5 +71,6 @@ function ruleOf(policy: Policy): string {
 }
 
 function sentences({ policy, rule, horizonMs, crash, regions }: Explanation): string {
-  return `${policy}\n  ${rule}; an exhausted key is as new after ${formatDuration(horizonMs * US_PER_MS)}\n  ${crash}\n  ${regions}\n`;
+  const fresh = `; an exhausted key is as new after ${formatDuration(Math.round(horizonMs * US_PER_MS))}`;
+  return `${policy}\n  ${rule}${horizonMs > 0 ? fresh : ""}\n  ${crash}\n  ${regions}\n`;
 }

@@ -18,6 +18,13 @@ import { shown } from "../core/errors.ts";
 /** The command was used wrongly: the message says how, the exit code is 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+  /** The flag or word at fault, where it is a single one. */
+  readonly field: string | undefined;
+
+  constructor(message: string, field?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.field = field;
+  }
 }
 
 interface FlagWords {
@@ -80,7 +87,7 @@ export function wholeNumber(flag: string, text: string, min: number, max = Numbe
   const number = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (number >= min && number <= max) return number;
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw new UsageError(`--${flag} must be a whole number ${range}, got ${shown(text)}`);
+  throw new UsageError(`--${flag} must be a whole number ${range}, got ${shown(text)}`, flag);
 }
 
 export interface HelpWords {
@@ -110,14 +117,14 @@ interface OptionToken {
 
 function flagValue(token: OptionToken, table: FlagTable): string | boolean {
   const flag = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
-  if (flag === undefined) throw new UsageError(`unknown flag ${shownFlag(token.rawName)}`);
+  if (flag === undefined) throw new UsageError(`unknown flag ${shownFlag(token.rawName)}`, token.name);
   if (flag.type === "boolean") {
-    if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
+    if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`, token.name);
     return true;
   }
   const swallowedFlag = token.inlineValue === false && /^-./.test(token.value ?? "");
   if (token.value === undefined || token.value === "" || swallowedFlag) {
-    throw new UsageError(`${token.rawName} needs a value, ${flag.value}`);
+    throw new UsageError(`${token.rawName} needs a value, ${flag.value}`, token.name);
   }
   return token.value;
 }
@@ -133,7 +140,9 @@ function absent(
 
 function checkPositionals(words: readonly string[], names: readonly string[]): void {
   const missing = names[words.length];
-  if (missing !== undefined && !missing.endsWith("?")) throw new UsageError(`${missing} is missing`);
+  if (missing !== undefined && !missing.endsWith("?")) {
+    throw new UsageError(`${missing} is missing`, missing.replaceAll(/[<>]/g, ""));
+  }
   const extra = words[names.length];
   if (extra !== undefined) throw new UsageError(`unexpected ${shown(extra)}`);
 }

@@ -1,16 +1,20 @@
-/** `parl gateway`: HTTP in front of one region. */
+/** `parl gateway`: HTTP in front of one region, or of one Redis. */
 import { once } from "node:events";
 import type { RegionAddress } from "../client/connect-region.ts";
 import { shown } from "../core/errors.ts";
 import { SHARDS_DEFAULT } from "../core/key.ts";
-import { startGateway } from "../gateway/main.ts";
-import { EXIT_OK, type Command } from "./command.ts";
-import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import type { BackendName } from "../gateway/backend.ts";
+import { startGateway, type GatewayOptions } from "../gateway/main.ts";
+import { REDIS_CLOCKS } from "../gateway/redis-decider.ts";
+import { BACKEND_FLAGS, chosenBackend } from "./backend-flags.ts";
+import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
+import { helpText, parseFlags, UsageError, wholeNumber, type Flags, type FlagTable } from "./flags.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 import { parseRegionList, REGIONS_FLAG } from "./region-list.ts";
 
 const PORT_MAX = 65_535;
 const SHARDS_MAX = 4_096;
+const REGION_NAME = /^[A-Za-z0-9-]{1,64}$/;
 /** Half the time after which a shard may have a new owner: an answer of the old one must not be waited for. */
 const DEADLINE_MAX_MS = 1_000;
 
@@ -19,7 +23,8 @@ const FLAGS = {
     type: "string",
     value: "<name>",
     env: "PARL_REGION",
-    about: "Home region, one of --regions; the first of them when absent.",
+    about:
+      "Home region, one of --regions, the first when absent; with a Redis what answers call it, redis when absent.",
   },
   http: {
     type: "string",
@@ -41,7 +46,13 @@ const FLAGS = {
     type: "string",
     value: "<ms>",
     default: "500",
-    about: "How long a check may wait for a shard before onFailure decides.",
+    about: "How long a check may wait for a shard or Redis before onFailure decides.",
+  },
+  ...BACKEND_FLAGS,
+  clock: {
+    type: "string",
+    value: "app|redis",
+    about: "Whose clock decides with a Redis: this process's (app, the default), or Redis' own.",
   },
   shards: {
     type: "string",
@@ -55,32 +66,33 @@ const FLAGS = {
 
 export const gateway: Command = {
   name: "gateway",
-  summary: "answer HTTP for a region: /allow, /v1/check, /metrics, /readyz",
+  summary: "answer HTTP for a region or a Redis: /allow, /v1/check, /metrics, /readyz",
   help: helpText({
     usage: "parl gateway [flags]",
     about: [
       "Answers GET /allow?key=…, POST /v1/check, /v1/report and /v1/observe, /metrics, /healthz and /readyz.",
       "Checks are decided by the shards of the home region, by the next region's when it is down, and by the",
-      "policies' onFailure when none answers. Ctrl-C answers what is under way, then ends.",
+      "policies' onFailure when none answers. With --redis one Redis decides instead, without regions: there is",
+      "no /v1/observe then. Ctrl-C answers what is under way, then ends.",
     ].join("\n"),
     flags: FLAGS,
     examples: [
       "parl gateway",
       "parl gateway --region us --http 8081",
       "parl gateway --policies policies.yaml",
+      "parl gateway --redis redis://127.0.0.1:6379 --clock redis",
     ],
   }),
 
   async run(argv, io) {
     const { flags } = parseFlags(argv, FLAGS, io.env);
-    const regions = homeFirst(parseRegionList(flags.regions), flags.region);
-    const region = regions[0]?.name;
+    const backend = backendOf(flags, io.env);
+    const region = backend.name === "nats" ? backend.regions[0]?.name : backend.region;
     const running = await startGateway({
-      regions,
-      shards: wholeNumber("shards", flags.shards, 1, SHARDS_MAX),
+      backend,
       port: wholeNumber("http", flags.http, 0, PORT_MAX),
       host: flags.host,
-      policyFile: flags.policies,
+      policyFile: policyPath(flags.policies),
       deadlineMs: wholeNumber("deadline-ms", flags["deadline-ms"], 1, DEADLINE_MAX_MS),
       log: (line) => io.stderr.write(`parl gateway ${region}: ${line}\n`),
     });
@@ -93,12 +105,38 @@ export const gateway: Command = {
   },
 };
 
+function backendOf(flags: Flags<typeof FLAGS>, env: CommandIo["env"]): GatewayOptions["backend"] {
+  const { backend: name, redisUrl: url } = chosenBackend(flags, env);
+  if (name === "redis")
+    return { name, url, region: placeName(flags.region), clock: clockOf(flags.clock, name) };
+  clockOf(flags.clock, name);
+  return {
+    name,
+    regions: homeFirst(parseRegionList(flags.regions), flags.region),
+    shards: wholeNumber("shards", flags.shards, 1, SHARDS_MAX),
+  };
+}
+
+function clockOf(wanted: string | undefined, backend: BackendName): (typeof REDIS_CLOCKS)[number] {
+  if (wanted !== undefined && backend !== "redis")
+    throw new UsageError("--clock is for --backend redis only", "clock");
+  const clock = REDIS_CLOCKS.find((known) => known === (wanted ?? "app"));
+  if (clock !== undefined) return clock;
+  throw new UsageError(`--clock must be one of ${REDIS_CLOCKS.join(", ")}, got ${shown(wanted)}`, "clock");
+}
+
+/** What a gateway with a Redis calls itself. */
+function placeName(name = "redis"): string {
+  if (REGION_NAME.test(name)) return name;
+  throw new UsageError(`--region must be 1 to 64 of A-Z, a-z, 0-9 and -, got ${shown(name)}`, "region");
+}
+
 function homeFirst(regions: readonly RegionAddress[], home: string | undefined): readonly RegionAddress[] {
   if (home === undefined) return regions;
   const isHome = ({ name }: RegionAddress) => name === home;
   if (!regions.some(isHome)) {
     const names = regions.map(({ name }) => name).join(", ");
-    throw new UsageError(`--region must be one of --regions (${names}), got ${shown(home)}`);
+    throw new UsageError(`--region must be one of --regions (${names}), got ${shown(home)}`, "region");
   }
   return [...regions.filter(isHome), ...regions.filter((region) => !isHome(region))];
 }

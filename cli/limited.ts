@@ -2,6 +2,7 @@
 import type { LimitedAnswer } from "../actors/admin-desk.ts";
 import { LIMITED_SUBJECT } from "../actors/admin-request.ts";
 import { HITTERS_TRACKED } from "../admission/heavy-hitters.ts";
+import { ParlError } from "../core/errors.ts";
 import { askRegions, chosenRegions } from "./admin/ask-regions.ts";
 import { BY_FLAG, NO_DESK } from "./admin/operator-flags.ts";
 import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
@@ -33,18 +34,14 @@ export const limited: Command = {
     const regions = chosenRegions(parseRegionList(flags.regions), positionals[0]);
     const fields = { top, ...(flags.by === undefined ? {} : { by: flags.by }) };
     const question = { subject: LIMITED_SUBJECT, fields, nobody: NO_DESK };
-    const { answers, failures } = await askRegions<LimitedAnswer>(regions, question, {
-      command: "limited",
-      io,
-    });
+    const { answers, failures } = await askRegions<LimitedAnswer>(regions, question, io);
     io.stdout.write(
       flags.json ? `${JSON.stringify({ regions: answers })}\n` : `${listed(answers)}${listedFull(answers)}`,
     );
     for (const { region, members, membersExpected } of answers) {
       if (members >= membersExpected) continue;
-      io.stderr.write(
-        `parl limited: ${region}: only ${members} of ${membersExpected} processes answered; the list may lack keys\n`,
-      );
+      const message = `only ${members} of ${membersExpected} processes answered; the list may lack keys`;
+      io.complain(new ParlError("PARL_UNAVAILABLE", message), region);
     }
     return failures === 0 ? EXIT_OK : EXIT_FAILED;
   },

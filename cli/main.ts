@@ -1,5 +1,6 @@
 /** The `parl` command: finds the subcommand, hands it the world, and exits with its code. */
-import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, runCommand, type Command } from "./command.ts";
+import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, complaint, runCommand, type Command } from "./command.ts";
+import { UsageError } from "./flags.ts";
 
 /** Loaded when asked for, so that an actor does not wait for the gateway's libraries. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -35,7 +36,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const load = COMMANDS.get(name);
   if (load === undefined) {
-    process.stderr.write(`parl: there is no command ${name}; there are ${[...COMMANDS.keys()].join(", ")}\n`);
+    const message = `there is no command ${name}; there are ${[...COMMANDS.keys()].join(", ")}`;
+    process.stderr.write(complaint("parl", new UsageError(message, "command"), rest));
     return EXIT_USAGE;
   }
   const interrupt = new AbortController();
@@ -46,6 +48,8 @@ async function main(argv: readonly string[]): Promise<number> {
       process.once(signal, () => process.exit(EXIT_INTERRUPTED));
     });
   const { stdout, stderr, env } = process;
+  // Whoever read what we print has gone: no reason to stop halfway, least of all in the middle of leaving.
+  for (const output of [stdout, stderr]) output.on("error", () => interrupt.abort());
   return runCommand(await load(), rest, { stdout, stderr, env, signal: interrupt.signal });
 }
 

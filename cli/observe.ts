@@ -132,10 +132,7 @@ export const observe: Command = {
     const what = whatOf(positionals[0] as string);
     const question = questionOf(what, positionals[1], flags);
     const regions = chosenRegions(parseRegionList(flags.regions), flags.region);
-    const { answers, failures } = await askRegions<Observation>(regions, question, {
-      command: "observe",
-      io,
-    });
+    const { answers, failures } = await askRegions<Observation>(regions, question, io);
     if (flags.json) io.stdout.write(`${JSON.stringify({ regions: answers })}\n`);
     else if (answers.length > 0) io.stdout.write(shownAs(VIEWS[what], answers));
     return failures === 0 ? EXIT_OK : EXIT_FAILED;
@@ -158,7 +155,8 @@ function questionOf(
   }
   if (name === undefined) throw new UsageError(`observe ${what} needs the ${what} to look at`);
   if (what === "shard") {
-    if (!/^\d{1,4}$/.test(name)) throw new UsageError(`the shard must be a whole number, got ${shown(name)}`);
+    if (!/^\d{1,4}$/.test(name))
+      throw new UsageError(`the shard must be a whole number, got ${shown(name)}`, "shard");
     return { subject: `parl.observe.shard.${Number(name)}`, nobody: NOBODY };
   }
   if (what === "policy")

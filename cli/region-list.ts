@@ -22,7 +22,10 @@ export function parseRegionList(text: string): RegionAddress[] {
   for (const entry of text.split(",")) {
     const [, name, url] = ENTRY.exec(entry.trim()) ?? [];
     if (name === undefined || url === undefined || !URL.canParse(url)) {
-      throw new UsageError(`--regions takes entries like eu=nats://127.0.0.1:4222, got ${shown(entry)}`);
+      throw new UsageError(
+        `--regions takes entries like eu=nats://127.0.0.1:4222, got ${shown(entry)}`,
+        "regions",
+      );
     }
     servers.set(name, [...(servers.get(name) ?? []), url]);
   }

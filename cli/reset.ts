@@ -3,6 +3,7 @@ import type { ResetAnswer } from "../actors/admin-desk.ts";
 import { resetSubject } from "../actors/admin-request.ts";
 import type { KeyState } from "../actors/key-reset.ts";
 import { encodeId } from "../core/id.ts";
+import { ParlError } from "../core/errors.ts";
 import { askRegions, chosenRegions, REGION_FLAG } from "./admin/ask-regions.ts";
 import { BY_FLAG, NO_DESK } from "./admin/operator-flags.ts";
 import { EXIT_FAILED, EXIT_OK, type Command } from "./command.ts";
@@ -46,12 +47,13 @@ export const reset: Command = {
     const fields = Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
     const regions = chosenRegions(parseRegionList(flags.regions), flags.region);
     const question = { subject, fields, nobody: NO_DESK };
-    const { answers, failures } = await askRegions<ResetAnswer>(regions, question, { command: "reset", io });
+    const { answers, failures } = await askRegions<ResetAnswer>(regions, question, io);
     if (flags.json) io.stdout.write(`${JSON.stringify({ regions: answers })}\n`);
     else if (answers.length > 0) io.stdout.write(told(answers));
     for (const { region, failures: missed } of answers) {
       for (const { policies, message } of missed) {
-        io.stderr.write(`parl reset: ${region}: ${policies.join(", ")} not reset: ${message}\n`);
+        const missing = `${policies.join(", ")} not reset: ${message}`;
+        io.complain(new ParlError("PARL_UNAVAILABLE", missing, { field: "policy" }), region);
       }
     }
     const isDone = failures === 0 && answers.every((answer) => answer.failures.length === 0);

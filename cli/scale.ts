@@ -39,13 +39,17 @@ export const scale: Command = {
     if (!(processes >= 1 && processes <= PROCESSES_MAX)) {
       throw new UsageError(
         `<processes> must be a whole number from 1 to ${PROCESSES_MAX}, got ${shown(text)}`,
+        "processes",
       );
     }
     const regions = parseRegionList(flags.regions);
     const region = regions.find((each) => each.name === name);
     if (region === undefined) {
       const known = regions.map((each) => each.name).join(", ");
-      throw new UsageError(`<region> must be one of ${known} (--regions adds more), got ${shown(name)}`);
+      throw new UsageError(
+        `<region> must be one of ${known} (--regions adds more), got ${shown(name)}`,
+        "region",
+      );
     }
     const nats = await connectRegion(region);
     let reply: unknown;

@@ -75,7 +75,7 @@ export const shards: Command = {
     if (flags.json) io.stdout.write(`${JSON.stringify({ unowned, shards: lines, processes })}\n`);
     else io.stdout.write(flags.each ? everyShard(lines) : everyMember(lines, processes));
     if (unowned === 0) return EXIT_OK;
-    io.stderr.write(`parl shards: ${unowned} shards have no owner that answers\n`);
+    io.complain(new ParlError("PARL_UNAVAILABLE", `${unowned} shards have no owner that answers`));
     return EXIT_FAILED;
   },
 };
@@ -85,7 +85,7 @@ function chosen(regions: readonly RegionAddress[], name: string | undefined): re
   const region = regions.find((each) => each.name === name);
   if (region !== undefined) return [region];
   const known = regions.map((each) => each.name).join(", ");
-  throw new UsageError(`region must be one of ${known} (--regions adds more), got ${shown(name)}`);
+  throw new UsageError(`region must be one of ${known} (--regions adds more), got ${shown(name)}`, "region");
 }
 
 async function watched(region: RegionAddress, watchMs: number, signal: AbortSignal): Promise<Watched> {

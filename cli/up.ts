@@ -18,8 +18,9 @@ import { actorEnvironment } from "../deploy/actor-environment.ts";
 import { locateNatsServer } from "../deploy/setup/locate.mjs";
 import { EXIT_OK, type Command, type CommandIo } from "./command.ts";
 import { helpText, parseFlags, UsageError, wholeNumber, type FlagTable } from "./flags.ts";
-import { POLICIES_FLAG } from "./policies-flag.ts";
+import { POLICIES_FLAG, policyPath } from "./policies-flag.ts";
 import { connectRegion } from "../client/connect-region.ts";
+import { npmGone } from "./up/npm-parent.ts";
 import { ProcessGroup, type Part } from "./up/process-group.ts";
 import { PROCESSES_MAX, Scaler } from "./up/scaler.ts";
 
@@ -70,10 +71,12 @@ export const up: Command = {
     examples: ["parl up", "parl up --regions eu --policies policies.yaml", "parl up --nats 5222 --http 9080"],
   }),
 
-  async run(argv, io) {
+  async run(argv, { signal: interrupted, ...world }) {
+    const io = { ...world, signal: AbortSignal.any([interrupted, npmGone(world.env)]) };
     const { flags } = parseFlags(argv, FLAGS, io.env);
     const regions = regionsOf(flags.regions, portOf("nats", flags.nats), portOf("http", flags.http));
-    await loadPolicyFile(flags.policies);
+    const policies = policyPath(flags.policies);
+    await loadPolicyFile(policies);
     for (const region of regions) {
       await requireFree(region.natsPort, "nats");
       await requireFree(region.httpPort, "http");
@@ -85,7 +88,7 @@ export const up: Command = {
     const onInterrupt = (): void => void io.stderr.write("ending … (once more: at once)\n");
     io.signal.addEventListener("abort", onInterrupt, { once: true });
     try {
-      await start(group, regions, { natsServer, policies: flags.policies, actors, io, scalers });
+      await start(group, regions, { natsServer, policies, actors, io, scalers });
       if (!io.signal.aborted)
         io.stdout.write(flags.json ? `${JSON.stringify(addresses(regions))}\n` : welcome(regions));
       await group.untilAborted(io.signal);
@@ -135,7 +138,11 @@ function natsPart({ name, natsPort }: Region, path: string): Part {
   const config = fileURLToPath(new URL("../deploy/nats/region.conf", import.meta.url));
   const store = storeFolder({ name, natsPort });
   const args = ["-c", config, "-n", `parl-${name}`, "-a", "127.0.0.1", "-p", String(natsPort), "-sd", store];
-  return { title: `nats-server ${name}`, path, args, readyLine: /Server is ready/, env: {} };
+  return { title: natsTitle(name), path, args, readyLine: /Server is ready/, env: {} };
+}
+
+function natsTitle(region: string): string {
+  return `nats-server ${region}`;
 }
 
 /** By port too: two demos side by side are two clusters. */
@@ -159,7 +166,7 @@ function actorPart({ name, natsPort }: Region, n: number, policies: string, isFi
     "--audit-log",
     join(storeFolder({ name, natsPort }), `${member}.audit.log`),
   ];
-  const part = parlPart(`actor ${member}`, args);
+  const part = parlPart(`actor ${member}`, name, args);
   const env = { ...part.env, ...actorEnvironment(process.env) };
   return { ...part, env, ...(isFirst && { firstArgs: ["--claim-at-once"] }) };
 }
@@ -179,24 +186,25 @@ function gatewayPart(region: Region, regions: readonly Region[], policies: strin
     "--policies",
     policies,
   ];
-  return parlPart(`gateway ${name}`, args);
+  return parlPart(`gateway ${name}`, name, args);
 }
 
-function parlPart(title: string, args: readonly string[]): Part {
+function parlPart(title: string, region: string, args: readonly string[]): Part {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
   // Six processes load the same modules; compiled once, they start in half the time.
   const env = { NODE_COMPILE_CACHE: join(ROOT, ".parl", "compile-cache") };
-  return { title, path: process.execPath, args: [main, ...args], readyLine: READY_LINE, env };
+  const servedBy = natsTitle(region);
+  return { title, path: process.execPath, args: [main, ...args], readyLine: READY_LINE, env, servedBy };
 }
 
 function regionsOf(text: string, natsPort: number, httpPort: number): Region[] {
   const names = text.split(",");
   const isValid =
     names.every((name) => /^[a-z0-9-]{1,32}$/.test(name)) && new Set(names).size === names.length;
-  if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`);
+  if (!isValid) throw new UsageError(`--regions takes different names like eu,us,ap, got ${text}`, "regions");
   if (Math.abs(natsPort - httpPort) < names.length) {
     const need = `${names.length} ports each, which must not overlap`;
-    throw new UsageError(`--nats ${natsPort} and --http ${httpPort} need ${need}`);
+    throw new UsageError(`--nats ${natsPort} and --http ${httpPort} need ${need}`, "nats");
   }
   return names.map((name, i) => ({ name, natsPort: natsPort + i, httpPort: httpPort + i }));
 }

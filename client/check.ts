@@ -2,7 +2,7 @@
 import type { Dimension, Outcome, Tier } from "../core/decision.ts";
 import type { ParlError } from "../core/errors.ts";
 
-/** Ids are raw text; the SDK encodes them. With neither key nor user the whole tenant is meant. */
+/** Ids are raw text; the SDK encodes them. One of key and user must be there. */
 export interface CheckRequest {
   readonly tenant?: string;
   readonly key?: string;

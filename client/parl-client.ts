@@ -20,6 +20,7 @@ import { blindResult, type CheckRequest, type CheckResult, type OnFailure } from
 import { connectRegion, type RegionAddress } from "./connect-region.ts";
 import type { Cohort } from "./frame.ts";
 import { RegionLink, type CheckEvents } from "./region-link.ts";
+import { retryDelayMs } from "./retry-delay.ts";
 
 const DEADLINE_MS_DEFAULT = 500;
 /** Beyond this many unanswered checks more waiting helps nobody. */
@@ -27,8 +28,6 @@ const IN_FLIGHT_MAX_DEFAULT = 262_144;
 const TENANT_DEFAULT = "default";
 /** Tenants remembered; beyond that the cache starts over. */
 const LANES_MAX = 4_096;
-/** Between attempts to reach a region that was down from the start. */
-const RECONNECT_MS = 1_000;
 
 export interface ParlClientOptions {
   /** Home region first, then where to go when it is down. */
@@ -182,7 +181,16 @@ export class ParlClient implements CheckEvents {
 
   /** @throws ParlError PARL_INVALID_ARGUMENT */
   #described(kind: FrameKind, request: CheckRequest): AskedCheck {
+    // Callers in plain JavaScript pass what they like.
+    if (typeof request !== "object" || request === null) {
+      throw invalidArgument("request", 'an object, for example { key: "alice" }', request);
+    }
     const { tenant, key, user, id, cost = 1, tier = "approximate", deadlineMs = this.#deadlineMs } = request;
+    // As over HTTP: who forgets to say who is asking must not pass by every limit of a key.
+    if (key === undefined && user === undefined) {
+      const message = 'key is missing (or user): say who is asking, for example { key: "alice" }';
+      throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: "key" });
+    }
     if (tier !== "approximate" && !TIERS.includes(tier)) {
       throw invalidArgument("tier", `one of ${TIERS.join(", ")}`, tier);
     }
@@ -255,26 +263,27 @@ export class ParlClient implements CheckEvents {
 
   /** Connects one region; after a first failure goes on trying in the background. */
   async #connect(position: number): Promise<void> {
-    const region = this.#options.regions[position] as RegionAddress;
     try {
-      await this.#link(region, position);
+      await this.#link(position);
     } catch (error) {
-      const retry = setInterval(() => {
-        if (this.#isClosed) clearInterval(retry);
-        else
-          this.#link(region, position).then(
-            () => clearInterval(retry),
-            () => undefined,
-          );
-      }, RECONNECT_MS);
-      retry.unref();
+      this.#connectLater(position, 1);
       throw error;
     }
   }
 
-  async #link(region: RegionAddress, position: number): Promise<void> {
+  /** One attempt at a time: the next is due some time after this one has failed. */
+  #connectLater(position: number, failures: number): void {
+    const retry = (): void => {
+      if (this.#isClosed) return;
+      this.#link(position).catch(() => this.#connectLater(position, failures + 1));
+    };
+    setTimeout(retry, retryDelayMs(failures, Math.random())).unref();
+  }
+
+  async #link(position: number): Promise<void> {
+    const region = this.#options.regions[position] as RegionAddress;
     const connection = await connectRegion(region);
-    if (this.#isClosed || this.#links[position] !== undefined) await connection.close();
+    if (this.#isClosed) await connection.close();
     else
       this.#links[position] = new RegionLink(
         region.name,

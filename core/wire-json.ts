@@ -1,10 +1,10 @@
 /**
  * The JSON wire, for people and thin clients: `nats req parl.check.acme.alice '{"tokens":1}'`.
  *
- * Raw ids appear here and become tokens at once. Only known fields are read, own properties only, so that
- * `__proto__` is just another unknown field; unknown fields are ignored, because a newer client may send
- * some. An empty object asks for one token; an empty message asks for nothing and is refused, because whoever
- * lost the payload on the way would be charged for it.
+ * Raw ids appear here and become tokens at once. Only own properties are read, so that `__proto__` is just
+ * another unknown field; and an unknown field is refused, because whoever writes `token` for `tokens` would be
+ * charged for something else than was meant. An empty object asks for one token; an empty message asks for
+ * nothing and is refused, because whoever lost the payload on the way would be charged for it.
  */
 import { TIERS, type Dimension, type Outcome, type Tier } from "./decision.ts";
 import { ERRORS, invalidArgument, ParlError, shown, type ErrorCode } from "./errors.ts";
@@ -14,6 +14,8 @@ import { millisCeil } from "./units.ts";
 
 /** Largest JSON request; a check needs a few hundred bytes. */
 export const JSON_BYTES_MAX = 4_096;
+
+const REQUEST_FIELDS = ["tokens", "userId", "apiKey", "tier", "id"];
 
 /** A check or report as asked for, ids as tokens, "" for absent. */
 export interface JsonRequest {
@@ -49,6 +51,7 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function parseJsonRequest(bytes: Uint8Array, keyToken: string): JsonRequest {
   const fields = parseObject(bytes);
+  requireKnown(Object.keys(fields), REQUEST_FIELDS);
   const apiKey = optionalText(fields, "apiKey");
   const userId = optionalText(fields, "userId");
   const id = optionalText(fields, "id");
@@ -83,6 +86,15 @@ export function errorFrom(body: unknown): ParlError | undefined {
     ...(field === undefined ? {} : { field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
+}
+
+/** @throws ParlError PARL_INVALID_ARGUMENT for the first of `names` that is not among `known` */
+export function requireKnown(names: Iterable<string>, known: readonly string[]): void {
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const message = `there is no field ${shown(name)}; there are ${known.join(", ")}`;
+    throw new ParlError("PARL_INVALID_ARGUMENT", message, { field: name });
+  }
 }
 
 /** Reads a JSON object of any fields. @throws ParlError PARL_TOO_LARGE or PARL_MALFORMED */

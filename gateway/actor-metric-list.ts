@@ -297,6 +297,12 @@ const DURABILITY: readonly ActorMetric[] = [
     "Messages for shards on their way in that found no room: their callers ran into their deadline.",
     ({ handoffs }) => handoffs?.dropped,
   ),
+  told(
+    "counter",
+    "handoff_messages_refused_total",
+    "Messages of a handoff that were malformed, out of order, of another epoch or version, or came when busy.",
+    ({ handoffs }) => handoffs?.refused,
+  ),
 ];
 
 const OPERATORS: readonly ActorMetric[] = [

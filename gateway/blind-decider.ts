@@ -1,11 +1,11 @@
 /**
- * What the gateway answers when no shard does: the `onFailure` of the policies that match the tenant, the
+ * What the gateway answers when its backend does not: the `onFailure` of the policies that match the tenant, the
  * strictest wish winning (PolicySet.failureMode).
  *
  *      allow ─▶ allowed        deny ─▶ denied        local ─▶ decided here, by the same policies
  *
- * A local decision is exact about what this gateway has seen since the shards went silent and knows nothing
- * of what they or other gateways admitted. Every answer given here is marked blind and counted by mode.
+ * A local decision is exact about what this gateway has seen since the backend went silent and knows nothing
+ * of what that or other gateways admitted. Every answer given here is marked blind and counted by mode.
  */
 import { Admission, type ClusterSecret } from "../admission/admission.ts";
 import { FAILURE_MODES, type FailureMode } from "../admission/policy.ts";
@@ -21,10 +21,10 @@ import type { PoliciesInForce } from "./policies-in-force.ts";
 const MEMORY_BYTES_MAX = 64 * 2 ** 20;
 /** Few tables to walk: this gateway is one shard. */
 const SHARDS = 1;
-/** Regions that do not answer are asked again after a second, so an earlier retry is in vain. */
+/** What does not answer is asked again after a second, so an earlier retry is in vain. */
 const DENIED_RETRY_US = US_PER_S;
 
-/** A check's answer; `failureMode` says how it came about when no shard gave it. */
+/** A check's answer; `failureMode` says how it came about when the backend did not give it. */
 export interface Decided extends CheckResult {
   readonly failureMode?: FailureMode;
 }

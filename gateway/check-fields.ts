@@ -5,7 +5,7 @@
 import type { CheckRequest } from "../client/check.ts";
 import type { Tier } from "../core/decision.ts";
 import { invalidArgument, ParlError } from "../core/errors.ts";
-import { costFrom, tierFrom } from "../core/wire-json.ts";
+import { costFrom, requireKnown, tierFrom } from "../core/wire-json.ts";
 
 /** A check with everything decided that has a default. */
 export interface CheckFields extends CheckRequest {
@@ -22,10 +22,13 @@ const SPELLINGS = {
   id: ["id"],
 } as const;
 
+const NAMES = [...Object.values(SPELLINGS).flat(), "tokens", "tier"];
+
 const TENANT_DEFAULT = "default";
 
 /** @throws ParlError PARL_INVALID_ARGUMENT naming the field */
 export function checkFields(given: ReadonlyMap<string, unknown>): CheckFields {
+  requireKnown(given.keys(), NAMES);
   const tenant = textField(given, "tenant") ?? TENANT_DEFAULT;
   const key = textField(given, "key");
   const user = textField(given, "user");

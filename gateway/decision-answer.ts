@@ -60,7 +60,7 @@ function jsonDecision(decided: Decided): JsonDecision & { blind?: true } {
 }
 
 function detailOf({ outcome, policy, retryAfterUs }: Decided): string {
-  if (policy === null) return "no shard answered, and for this tenant that means no (onFailure: deny)";
+  if (policy === null) return "nobody could decide this, and for this tenant that means no (onFailure: deny)";
   if (outcome === "unsatisfiable") return `policy ${policy} can never grant this many tokens at once`;
   return `policy ${policy} grants no more for now; retry after ${millisCeil(retryAfterUs)} ms`;
 }

@@ -10,6 +10,7 @@ import { LatencyHistogram } from "../core/latency-histogram.ts";
 import type { Micros } from "../core/units.ts";
 import { single, type MetricFamily, type ValueFamily } from "../telemetry/metric.ts";
 import { RecentLatency } from "../telemetry/recent-latency.ts";
+import type { Backend, BackendName } from "./backend.ts";
 import type { PolicyWords } from "./policies-in-force.ts";
 
 /** Beside the real ones: no policy applied; a policy that only the shards know. */
@@ -26,6 +27,7 @@ export interface GatewayFacts {
 }
 
 export class GatewayMetrics {
+  readonly #backend: BackendName;
   readonly #regions: readonly string[];
   /** By region, tier, algorithm label and outcome. */
   readonly #decisions: Float64Array;
@@ -33,8 +35,8 @@ export class GatewayMetrics {
   readonly #latency = new LatencyHistogram();
   readonly #recentLatency = new RecentLatency();
 
-  /** @param regions every region a decision may come from */
-  constructor(regions: readonly string[]) {
+  constructor({ name, regions }: Pick<Backend, "name" | "regions">) {
+    this.#backend = name;
     this.#regions = regions;
     const series = regions.length * TIERS.length * ALGORITHM_LABELS.length * OUTCOMES.length;
     this.#decisions = new Float64Array(series);
@@ -69,7 +71,7 @@ export class GatewayMetrics {
       {
         type: "counter",
         name: "parl_blind_decisions_total",
-        help: "Checks answered by onFailure because no shard did.",
+        help: "Checks answered by onFailure because nobody decided.",
         samples: FAILURE_MODES.map((mode, at) => ({
           labels: { mode },
           value: facts.blindDecisions[at] as number,
@@ -109,7 +111,7 @@ export class GatewayMetrics {
       TIERS.flatMap((tier, tierAt) =>
         ALGORITHM_LABELS.flatMap((algorithm, algorithmAt) =>
           OUTCOMES.map((result, outcomeAt) => ({
-            labels: { result, algorithm, tier, region },
+            labels: { result, algorithm, tier, region, backend: this.#backend },
             value: this.#decisions[this.#placeOf(regionAt, tierAt, algorithmAt) + outcomeAt] as number,
           })),
         ),

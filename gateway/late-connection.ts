@@ -1,11 +1,11 @@
 /**
- * A connection that may not be there yet: opened in the background, tried again every second until it
- * works. From then on it looks after itself, as NATS connections do.
+ * A connection that may not be there yet: opened in the background, tried again until it works, a while after
+ * each failure. From then on it looks after itself, as NATS connections do.
  *
  * This is what lets a gateway start before the region it serves, and say so in /readyz meanwhile, instead
  * of dying in an order that nobody on a rebooting machine can guarantee.
  */
-const RETRY_MS = 1_000;
+import { retryDelayMs } from "../client/retry-delay.ts";
 
 export class LateConnection<Connection extends { close(): Promise<void> }> {
   /** Resolves after the first attempt, whichever way it went. */
@@ -13,7 +13,9 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   readonly #open: () => Promise<Connection>;
   #current: Connection | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #failures = 0;
   #isClosed = false;
+  #error: unknown;
 
   constructor(open: () => Promise<Connection>) {
     this.#open = open;
@@ -23,6 +25,11 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
   /** Undefined until the first success. */
   get current(): Connection | undefined {
     return this.#current;
+  }
+
+  /** Why the last attempt failed; undefined once there is a connection. */
+  get error(): unknown {
+    return this.#error;
   }
 
   async close(): Promise<void> {
@@ -36,8 +43,12 @@ export class LateConnection<Connection extends { close(): Promise<void> }> {
       const connection = await this.#open();
       if (this.#isClosed) await connection.close();
       else this.#current = connection;
-    } catch {
-      if (!this.#isClosed) this.#retry = setTimeout(() => void this.#try(), RETRY_MS);
+      this.#error = undefined;
+    } catch (error) {
+      this.#error = error;
+      if (this.#isClosed) return;
+      this.#failures += 1;
+      this.#retry = setTimeout(() => void this.#try(), retryDelayMs(this.#failures, Math.random()));
     }
   }
 }

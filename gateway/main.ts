@@ -1,37 +1,32 @@
 /**
- * One gateway process: the composition root of HTTP in front of a region.
+ * One gateway process: the composition root of HTTP in front of a region, or of a Redis.
  *
- *      HTTP ──▶ routes ──▶ SDK ──▶ home region's shards, else the next region's, else onFailure
+ *      HTTP ──▶ routes ──▶ checks ──▶ backend, else onFailure
  *                 │                     ▲
- *                 └──▶ observe ─────────┘ home region only
+ *                 └──▶ observe ─────────┘ of a region
  *
- * The gateway starts without its region: it listens, says in /readyz what is missing, decides by `onFailure`
- * meanwhile, and connects when the region comes up. Processes may so be started in any order. What it does
+ * The gateway starts without its backend: it listens, says in /readyz what is missing, decides by `onFailure`
+ * meanwhile, and connects when the backend comes up. Processes may so be started in any order. What it does
  * not start without is what will not come by itself: a port, and a policy file without mistakes.
  */
 import { randomBytes } from "node:crypto";
 import { SystemClock } from "../actors/system-clock.ts";
 import type { ClusterSecret } from "../admission/admission.ts";
-import type { RegionAddress } from "../client/connect-region.ts";
-import { connectParl } from "../client/parl-client.ts";
-import { invalidArgument } from "../core/errors.ts";
+import type { Clock } from "../core/clock.ts";
 import { PrometheusExporter } from "../telemetry/prometheus.ts";
-import { ActorMetrics } from "./actor-metrics.ts";
+import type { Backend } from "./backend.ts";
 import { BlindDecider } from "./blind-decider.ts";
 import { Checks } from "./checks.ts";
 import { GatewayMetrics, type GatewayFacts } from "./gateway-metrics.ts";
-import { HomeRegion } from "./home-region.ts";
 import { HttpServer } from "./http-server.ts";
-import { LateConnection } from "./late-connection.ts";
+import { NatsBackend, type NatsBackendOptions } from "./nats-backend.ts";
 import { PolicySource } from "./policy-source.ts";
-import { readiness } from "./readiness.ts";
+import { RedisBackend, type RedisBackendOptions } from "./redis-backend.ts";
+import { requireRedisPolicies } from "./redis-policies.ts";
 import { gatewayRoutes } from "./routes.ts";
 
 export interface GatewayOptions {
-  /** Home region first, then where checks go when it is down. */
-  readonly regions: readonly RegionAddress[];
-  /** Shards per region, as configured there. */
-  readonly shards: number;
+  readonly backend: NatsBackendOptions | RedisBackendOptions;
   /** 0 lets the system choose. */
   readonly port: number;
   readonly host: string;
@@ -44,40 +39,34 @@ export interface GatewayOptions {
 
 export interface Gateway {
   readonly url: string;
-  /** Accepts no more requests, answers those under way, lets go of NATS. */
+  /** Accepts no more requests, answers those under way, lets go of the backend. */
   close(): Promise<void>;
 }
 
-/** @throws ParlError when the port is taken or the policy file is broken */
+/** @throws ParlError when the port is taken, the policy file is broken, or a URL is none */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { regions, shards, port, host, deadlineMs, log } = options;
-  const [homeAddress] = regions;
-  if (homeAddress === undefined) throw invalidArgument("regions", "at least one region", regions);
+  const { port, host, log } = options;
   const clock = new SystemClock();
-  const source = await PolicySource.open(options.policyFile, log);
+  const source = await PolicySource.open(options.policyFile, {
+    log,
+    require: options.backend.name === "redis" ? requireRedisPolicies : () => undefined,
+  });
   const policies = source.inForce;
-  const home = new HomeRegion(homeAddress, deadlineMs);
-  const client = new LateConnection(() => connectParl({ regions, shards, deadlineMs }));
-  const blind = new BlindDecider({ region: homeAddress.name, policies, clock, secret: randomSecret() });
-  const metrics = new GatewayMetrics(regions.map(({ name }) => name));
-  const actorMetrics = new ActorMetrics(home);
+  const backend = backendOf(options, source, clock);
+  const blind = new BlindDecider({ region: backend.regions[0], policies, clock, secret: randomSecret() });
+  const metrics = new GatewayMetrics(backend);
   const exporter = new PrometheusExporter([
     () => metrics.families(gatewayFacts(), clock.monotonicUs()),
-    () => actorMetrics.families(clock.monotonicUs()),
+    () => backend.families(clock.monotonicUs()),
   ]);
   const routes = gatewayRoutes({
-    checks: new Checks(client, blind),
-    home,
+    checks: new Checks(backend, blind),
+    observe: backend.observe,
     policies,
     metrics,
     exporter,
     clock,
-    readiness: () =>
-      readiness(home, {
-        usableRegions: client.current?.usableRegions() ?? [],
-        policyError: source.error,
-        isDraining: server.isDraining,
-      }),
+    readiness: () => backend.readiness({ policyError: source.error, isDraining: server.isDraining }),
   });
   const server = new HttpServer({
     routes,
@@ -92,14 +81,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function close(): Promise<void> {
     source.close();
     await server.drain();
-    await Promise.all([client.close(), home.close()]);
+    await backend.close();
   }
   // Nobody shall be answered blind merely because the first connection takes a moment.
-  await Promise.all([home.tried, client.tried]);
+  await backend.tried;
   try {
     return { url: `http://${host}:${await server.listen(port, host)}`, close };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+function backendOf({ backend, deadlineMs }: GatewayOptions, source: PolicySource, clock: Clock): Backend {
+  try {
+    return backend.name === "nats"
+      ? new NatsBackend(backend, deadlineMs)
+      : new RedisBackend(backend, { policies: source.inForce, clock, deadlineMs });
+  } catch (error) {
+    source.close();
     throw error;
   }
 }

@@ -10,6 +10,7 @@
  */
 import { invalidArgument } from "../core/errors.ts";
 import { encodeId } from "../core/id.ts";
+import { requireKnown } from "../core/wire-json.ts";
 import { checkFields } from "./check-fields.ts";
 
 export interface ObserveQuestion {
@@ -26,10 +27,13 @@ export function observeQuestion(given: ReadonlyMap<string, unknown>): ObserveQue
   const what = given.get("what");
   switch (what) {
     case "region":
+      requireKnown(given.keys(), ["what"]);
       return { subject: "region", body: {} };
     case "policy":
+      requireKnown(given.keys(), ["what", "policy"]);
       return { subject: `policy.${policyName(given.get("policy"))}`, body: {} };
     case "shard":
+      requireKnown(given.keys(), ["what", "shard"]);
       return { subject: `shard.${shardNumber(given.get("shard"))}`, body: {} };
     case "key":
       return keyQuestion(given);
@@ -39,7 +43,9 @@ export function observeQuestion(given: ReadonlyMap<string, unknown>): ObserveQue
 }
 
 function keyQuestion(given: ReadonlyMap<string, unknown>): ObserveQuestion {
-  const { tenant, key, user, cost } = checkFields(given);
+  const asked = new Map(given);
+  asked.delete("what");
+  const { tenant, key, user, cost } = checkFields(asked);
   if (key === undefined) throw invalidArgument("key", "given when a key is observed", key);
   const subject = `key.${encodeId(tenant)}.${encodeId(key)}`;
   return { subject, body: { tokens: cost, ...(user !== undefined && { userId: user }) } };

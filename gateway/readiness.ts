@@ -1,5 +1,5 @@
 /**
- * `/readyz`: can this gateway do its work, and if not, which part fails and why?
+ * `/readyz` before a region: can this gateway do its work, and if not, which part fails and why?
  *
  *      nats     connected to the region's server        no ─▶ unready
  *               which is about to end (lame duck mode)      ─▶ degraded: it answers until then
@@ -13,7 +13,7 @@ import { PolicyFileError } from "../admission/policy-file-error.ts";
 import { ParlError } from "../core/errors.ts";
 import type { HomeRegion } from "./home-region.ts";
 
-interface PartReport {
+export interface PartReport {
   readonly ok: boolean;
   readonly message?: string;
   /** Of the policy file, each with its path, value and rule. */
@@ -23,27 +23,33 @@ interface PartReport {
 export interface ReadinessReport {
   readonly status: "ready" | "degraded" | "unready";
   readonly region: string;
+  readonly policies: PartReport;
+}
+
+interface RegionReport extends ReadinessReport {
   readonly nats: PartReport;
   readonly actor: PartReport;
-  readonly policies: PartReport;
   /** Regions that checks can go to now, in order of preference. */
   readonly usableRegions: readonly string[];
 }
 
 export interface ReadinessFacts {
-  readonly usableRegions: readonly string[];
   /** Why the policy file on disk is not in force, if it is not. */
   readonly policyError: Error | undefined;
   readonly isDraining: boolean;
 }
 
-export async function readiness(home: HomeRegion, facts: ReadinessFacts): Promise<ReadinessReport> {
+export async function readiness(
+  home: HomeRegion,
+  usableRegions: readonly string[],
+  facts: ReadinessFacts,
+): Promise<RegionReport> {
   const actor = await actorPart(home);
   const nats = natsPart(home);
   const policies = policiesPart(facts.policyError);
   const canServe = home.isConnected && actor.ok && !facts.isDraining;
   const status = !canServe ? "unready" : policies.ok && nats.ok ? "ready" : "degraded";
-  return { status, region: home.address.name, nats, actor, policies, usableRegions: facts.usableRegions };
+  return { status, region: home.address.name, nats, actor, policies, usableRegions };
 }
 
 function natsPart({ address, isConnected, endingServer }: HomeRegion): PartReport {
@@ -66,7 +72,7 @@ async function actorPart(home: HomeRegion): Promise<PartReport> {
   }
 }
 
-function policiesPart(error: Error | undefined): PartReport {
+export function policiesPart(error: Error | undefined): PartReport {
   if (error === undefined) return { ok: true };
   const message = `the last good policies stay in force: ${error.message}`;
   return error instanceof PolicyFileError

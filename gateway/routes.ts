@@ -2,11 +2,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import type { MetricExporter } from "../telemetry/metric.ts";
+import type { Backend } from "./backend.ts";
 import { checkFields, type CheckFields } from "./check-fields.ts";
 import type { Checks } from "./checks.ts";
 import { decisionAnswer, reportAnswer } from "./decision-answer.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
-import type { HomeRegion } from "./home-region.ts";
 import { jsonAnswer, type HttpAnswer } from "./http-answer.ts";
 import type { Route } from "./http-server.ts";
 import { observeQuestion } from "./observe-question.ts";
@@ -17,7 +17,8 @@ import { readJsonBody } from "./request-body.ts";
 
 export interface RouteParts {
   readonly checks: Checks;
-  readonly home: HomeRegion;
+  /** Answers questions of `POST /v1/observe`; absent: there is no such path. */
+  readonly observe: Backend["observe"];
   readonly policies: PoliciesInForce;
   readonly metrics: GatewayMetrics;
   readonly exporter: MetricExporter;
@@ -26,7 +27,7 @@ export interface RouteParts {
 }
 
 export function gatewayRoutes(parts: RouteParts): ReadonlyMap<string, Route> {
-  const { checks, home, policies, metrics, exporter, clock } = parts;
+  const { checks, policies, metrics, exporter, clock } = parts;
 
   function wordsOf(policy: string | null): PolicyWords | undefined {
     return policy === null ? undefined : policies.words(policy);
@@ -57,11 +58,6 @@ export function gatewayRoutes(parts: RouteParts): ReadonlyMap<string, Route> {
     return reportAnswer(usage.cost, state, wordsOf(state.policy));
   }
 
-  async function observe(request: IncomingMessage): Promise<HttpAnswer> {
-    const { subject, body } = observeQuestion(await readJsonBody(request));
-    return jsonAnswer(200, await home.observe(subject, body));
-  }
-
   async function scrape(): Promise<HttpAnswer> {
     return { status: 200, headers: ["Content-Type", exporter.contentType], body: await exporter.render() };
   }
@@ -75,9 +71,17 @@ export function gatewayRoutes(parts: RouteParts): ReadonlyMap<string, Route> {
     ["/allow", { method: "GET", handle: allow }],
     ["/v1/check", { method: "POST", handle: check }],
     ["/v1/report", { method: "POST", handle: report }],
-    ["/v1/observe", { method: "POST", handle: observe }],
+    ...(parts.observe === undefined ? [] : [observeRoute(parts.observe)]),
     ["/metrics", { method: "GET", handle: scrape }],
     ["/healthz", { method: "GET", handle: () => jsonAnswer(200, { status: "alive" }) }],
     ["/readyz", { method: "GET", handle: ready }],
   ]);
+}
+
+function observeRoute(observe: NonNullable<Backend["observe"]>): readonly [string, Route] {
+  async function handle(request: IncomingMessage): Promise<HttpAnswer> {
+    const { subject, body } = observeQuestion(await readJsonBody(request));
+    return jsonAnswer(200, await observe(subject, body));
+  }
+  return ["/v1/observe", { method: "POST", handle }];
 }

@@ -39,6 +39,9 @@ Errors
 return each_key(function(key, now_us, cost)
   local ahead
   now_us, ahead = owed(key, now_us, interval, ticks_per_us)
+  if mode == 'report' then
+    cost = math.min(cost, owable(ahead, capacity, interval, ticks_per_us))
+  end
   if mode == 'report' and cost > 0 then
     ahead = owe(key, now_us, ahead + cost * interval, interval, ticks_per_us, ttl_min_ms)
     cost = 0

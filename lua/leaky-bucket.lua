@@ -39,6 +39,9 @@ return each_key(function(key, now_us, cost)
   local brim = capacity * interval
   local level
   now_us, level = owed(key, now_us, interval, ticks_per_us)
+  if mode == 'report' then
+    cost = math.min(cost, owable(level, capacity, interval, ticks_per_us))
+  end
   local filled = level + cost * interval
   local retry_after_us = math.ceil((filled - brim) / ticks_per_us)
   local overflows = filled > brim and cost > 0 and mode == 'check'

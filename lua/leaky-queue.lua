@@ -39,6 +39,9 @@ Errors
 return each_key(function(key, now_us, cost)
   local backlog
   now_us, backlog = owed(key, now_us, interval, ticks_per_us)
+  if mode == 'report' then
+    cost = math.min(cost, owable(backlog, capacity, interval, ticks_per_us))
+  end
   if mode == 'report' and cost > 0 then
     backlog = owe(key, now_us, backlog + cost * interval, interval, ticks_per_us, ttl_min_ms)
     cost = 0

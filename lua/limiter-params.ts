@@ -36,7 +36,7 @@ const WINDOW_MAX_US = 366 * 86_400_000_000;
 export const SUB_WINDOWS_DEFAULT = 10;
 const SUB_WINDOWS_MAX = 64;
 
-/** A full bucket in ticks; the debt on top of it may be twice that (includes/debt.lua). */
+/** A full bucket in ticks; what is owed may be twice that (includes/debt.lua). */
 const CAPACITY_TICKS_MAX = 2 ** 51;
 /** Counts times microseconds of a window (sliding-window.lua). */
 const WEIGHT_MAX = Number.MAX_SAFE_INTEGER;

@@ -7,7 +7,8 @@ import { invalidArgument, ParlError } from "../core/errors.ts";
 import { parlErrorOf } from "./redis-errors.ts";
 
 /** Scripts, TIME in them and what they may write are as here since then. */
-const VERSION_MIN = 7;
+export const REDIS_VERSION_MIN = 7;
+const DATABASE = /^\/?(?<number>\d{0,5})$/;
 const CONNECT_TIMEOUT_MS = 2_000;
 /** With commands in flight and not a byte for so long the connection is broken off and made again. */
 const SILENCE_MAX_MS = 2_000;
@@ -26,14 +27,19 @@ const OPTIONS = {
 
 /** @param url redis://[user:password@]host:port[/database], or rediss:// @throws ParlError within seconds */
 export async function connectRedis(url: string): Promise<Redis> {
-  const host = hostOf(url);
+  const host = redisHost(url);
   const redis = new Redis(url, {
     ...OPTIONS,
     enableOfflineQueue: false,
     retryStrategy: retryAfterMs,
     lazyConnect: true,
   });
-  return opened(redis, host, async () => redis.info("server"));
+  return opened(redis, host, async () => {
+    const database = DATABASE.exec(new URL(url).pathname)?.groups?.["number"];
+    // The client selects it too, but goes on in database 0 when there is no such one.
+    if (database) await redis.select(database);
+    return redis.info("server");
+  });
 }
 
 /** @param nodes some of the Cluster's, as host and port @throws ParlError within seconds */
@@ -51,11 +57,22 @@ export async function connectRedisCluster(
   return opened(cluster, name, async () => (cluster.nodes("master")[0] as Redis).info("server"));
 }
 
-/** Without the password, for messages. */
-function hostOf(url: string): string {
+/** Where a URL leads, without the password: for messages. @throws ParlError PARL_INVALID_ARGUMENT */
+export function redisHost(url: string): string {
   const parsed = URL.parse(url);
-  if (parsed !== null && /^rediss?:$/.test(parsed.protocol) && parsed.host !== "") return parsed.host;
-  throw invalidArgument("redis", "a URL such as redis://127.0.0.1:6379", url);
+  // The client would take another path for database 0, or end the process over it; and a query for its options.
+  const isGood =
+    parsed !== null &&
+    /^rediss?:$/.test(parsed.protocol) &&
+    parsed.host !== "" &&
+    DATABASE.test(parsed.pathname) &&
+    parsed.search === "";
+  if (isGood) return parsed.host;
+  throw invalidArgument(
+    "redis",
+    "a URL such as redis://127.0.0.1:6379 or redis://user:password@host:6379/1",
+    url.replace(/^.*@/s, "…@"),
+  );
 }
 
 async function opened<Client extends Redis | Cluster>(
@@ -69,8 +86,8 @@ async function opened<Client extends Redis | Cluster>(
   try {
     await client.connect();
     const version = /^redis_version:(\S+)/m.exec(await info())?.[1] ?? "unknown";
-    if (!(Number.parseInt(version, 10) >= VERSION_MIN)) {
-      const message = `Redis at ${name} is ${version}; ${VERSION_MIN} or newer is needed`;
+    if (!(Number.parseInt(version, 10) >= REDIS_VERSION_MIN)) {
+      const message = `Redis at ${name} is ${version}; ${REDIS_VERSION_MIN} or newer is needed`;
       throw new ParlError("PARL_UNSUPPORTED_VERSION", message);
     }
     return client;
@@ -78,6 +95,6 @@ async function opened<Client extends Redis | Cluster>(
     client.disconnect();
     if (error instanceof ParlError) throw error;
     const { message, code } = parlErrorOf(last ?? error);
-    throw new ParlError(code, `${message}: is a Redis at ${name}?`, { cause: error });
+    throw new ParlError(code, `${message}: is a Redis at ${name}?`, { cause: last ?? error });
   }
 }

@@ -7,6 +7,8 @@
  *           └ key, as a token; between braces, so that all policies of a key share a slot
  *
  * The limit is no part of it: a changed limit finds the debt of the old one.
+ *
+ * Where keys belong to tenants the braces say so: {acme.key.alice}. A token has no dot, so no two owners are one.
  */
 import { encodeId } from "../core/id.ts";
 import { SUB_WINDOWS_DEFAULT, type RedisLimiterParams } from "./limiter-params.ts";
@@ -25,6 +27,16 @@ export class RedisKeys {
 
   /** @throws ParlError PARL_INVALID_ARGUMENT for a key that is no id (core/id.ts) */
   of(key: string): string {
-    return PREFIX + encodeId(key, "key") + this.#suffix;
+    return this.ofOwner(encodeId(key, "key"));
+  }
+
+  /** Where the answer to what was charged under an id is kept; both are tokens. */
+  static ofAnswer(tenant: string, id: string): string {
+    return `${PREFIX}${tenant}}:id:${id}`;
+  }
+
+  /** @param owner tokens, with dots between them */
+  ofOwner(owner: string): string {
+    return PREFIX + owner + this.#suffix;
   }
 }

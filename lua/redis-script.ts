@@ -18,7 +18,12 @@ import { assert } from "../core/assert.ts";
 import { ParlError } from "../core/errors.ts";
 import { CallDeadline } from "./call-deadline.ts";
 import { isNoScript, parlErrorOf } from "./redis-errors.ts";
-import type { LuaScript } from "./script-loader.ts";
+
+/** What is sent, and what Redis calls it. */
+export interface ScriptText {
+  readonly text: string;
+  readonly sha1: string;
+}
 
 export interface RedisScriptOptions {
   /** From the call to its answer. */
@@ -32,16 +37,27 @@ export type ScriptCall = readonly [keys: number, ...keysAndArguments: string[]];
 
 export class RedisScript {
   readonly #redis: Redis | Cluster;
-  readonly #script: LuaScript;
+  readonly #script: ScriptText;
   readonly #inFlightMax: number;
   readonly #deadline: CallDeadline;
   #inFlight = 0;
+  #heals = 0;
 
-  constructor(redis: Redis | Cluster, script: LuaScript, options: RedisScriptOptions) {
+  constructor(redis: Redis | Cluster, script: ScriptText, options: RedisScriptOptions) {
     this.#redis = redis;
     this.#script = script;
     this.#inFlightMax = options.inFlightMax;
     this.#deadline = new CallDeadline(options.deadlineMs);
+  }
+
+  /** Calls without an answer from Redis, late ones too. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Calls that brought the text along, because the script was not there. */
+  get heals(): number {
+    return this.#heals;
   }
 
   /** Puts the script where it will be called. Calls work without, the first one carrying the text. */
@@ -83,6 +99,7 @@ export class RedisScript {
   async #heal(error: unknown, call: ScriptCall): Promise<string> {
     try {
       if (!isNoScript(error)) throw error;
+      this.#heals += 1;
       return (await this.#redis.eval(this.#script.text, ...call)) as string;
     } catch (failure) {
       throw parlErrorOf(failure);
@@ -115,11 +132,11 @@ export class RedisScript {
 /** Calls gathered to be sent together, however long before. */
 export class ScriptPipeline {
   readonly #redis: Redis | Cluster;
-  readonly #script: LuaScript;
+  readonly #script: ScriptText;
   readonly #calls: ScriptCall[] = [];
   readonly #pipeline: ChainableCommander;
 
-  constructor(redis: Redis | Cluster, script: LuaScript) {
+  constructor(redis: Redis | Cluster, script: ScriptText) {
     this.#redis = redis;
     this.#script = script;
     this.#pipeline = redis.pipeline();

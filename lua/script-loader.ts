@@ -11,13 +11,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ScriptText } from "./redis-script.ts";
 import { parseContract, type ScriptContract, type ScriptField } from "./script-contract.ts";
 import { ScriptLoaderError } from "./script-loader-error.ts";
 
-export interface LuaScript {
+export interface LuaScript extends ScriptText {
   readonly name: string;
-  readonly text: string;
-  readonly sha1: string;
   readonly contract: ScriptContract;
 }
 
@@ -33,6 +32,14 @@ export function loadScript(name: string, folder = FOLDER): LuaScript {
   const script = loaded.get(id) ?? readScript(name, folder);
   loaded.set(id, script);
   return script;
+}
+
+/** The code of a file in includes/, without comments. @throws ScriptLoaderError */
+export function loadInclude(name: string, folder = FOLDER): string {
+  const contract = { call: [], perKey: [], returns: [] };
+  const path = join("includes", `${name}.lua`);
+  const source = read(folder, path, path);
+  return `${resolved(source, [path], { folder, contract, seen: new Set() }).join("\n")}\n`;
 }
 
 function readScript(name: string, folder: string): LuaScript {

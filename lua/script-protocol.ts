@@ -54,11 +54,14 @@ export class ScriptProtocol {
   readonly #call: Readonly<Record<Mode, readonly string[]>>;
   readonly #perKey: readonly { readonly field: ScriptField; readonly question: Question }[];
   readonly #returns: readonly Answer[];
+  /** What the policy says: the arguments of a call without its mode. */
+  readonly numbers: readonly string[];
 
   /** @throws ParlError PARL_INVALID_ARGUMENT for a number out of the header's range */
   constructor({ call, perKey, returns }: ScriptContract, { keys, numbers, limit }: ScriptUse) {
     const packed = (mode: Mode): readonly string[] =>
-      call.map((field) => argumentText(field, field.words === undefined ? numbers[field.name] : mode));
+      call.map((field) => argumentText(field, isNumber(field) ? numbers[field.name] : mode));
+    this.numbers = call.filter(isNumber).map((field) => argumentText(field, numbers[field.name]));
     this.#limit = limit;
     this.#keys = keys;
     this.#call = { check: packed("check"), report: packed("report") };
@@ -90,6 +93,10 @@ export class ScriptProtocol {
     }
     return verdict;
   }
+}
+
+function isNumber({ words }: ScriptField): boolean {
+  return words === undefined;
 }
 
 function fill(verdict: Verdict, answer: Answer, value: number): void {

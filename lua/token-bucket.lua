@@ -40,6 +40,9 @@ return each_key(function(key, now_us, cost)
   local full = capacity * interval
   local missing
   now_us, missing = owed(key, now_us, interval, ticks_per_us)
+  if mode == 'report' then
+    cost = math.min(cost, owable(missing, capacity, interval, ticks_per_us))
+  end
   local level = full - missing
   local taken = cost * interval
   if taken <= level or cost == 0 or mode == 'report' then

@@ -13,6 +13,8 @@ export class HandoffTally {
   frozenUs = 0;
   /** Messages for shards on their way in for which there was no room: nobody answers them. */
   dropped = 0;
+  /** Messages of other processes that were malformed, out of order, of another epoch or version, or came when busy. */
+  refused = 0;
 
   count({ outcome, frozenUs, dropped }: HandoffEnded): void {
     this[COUNTED_AS[outcome]] += 1;

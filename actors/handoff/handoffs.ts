@@ -11,7 +11,7 @@
  * (≤ 16 MiB); what arrives is staged within the host's memory budget. A message of a transfer that is not
  * known is answered with ABORT, which is how a peer learns that its own was lost.
  */
-import { ParlError, type ErrorCode } from "../../core/errors.ts";
+import { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import { AnsweredList } from "./answered-list.ts";
 import { Giver, type GiverEvent } from "./giver.ts";
@@ -60,6 +60,8 @@ export interface HandoffsOptions {
   ) => { readonly table: TravellingShard; readonly epoch: number } | undefined;
   /** An empty shard for a taker to fill. */
   readonly staging: (shard: number) => StagedShard;
+  /** Told of every message that was refused. */
+  readonly refused: (error: ParlError) => void;
   readonly pageBytes?: number;
 }
 
@@ -69,8 +71,6 @@ interface InForce {
 }
 
 export class Handoffs {
-  /** Messages refused, by error code. */
-  readonly refused = new Map<ErrorCode, number>();
   readonly #options: HandoffsOptions;
   /** Both by shard: a shard moves in one direction at a time. */
   readonly #givers = new Map<number, Giver>();
@@ -123,7 +123,7 @@ export class Handoffs {
       this.#route(decodeMessage(bytes), monotonicUs);
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
-      this.#count(error);
+      this.#options.refused(error);
       this.#receiveBad(envelopeOf(bytes), error, monotonicUs);
     }
   }
@@ -270,13 +270,9 @@ export class Handoffs {
 
   #answer({ from, shard, transfer }: Envelope, kind: MessageKind, error?: ParlError): void {
     const { self, outbox } = this.#options;
-    if (error !== undefined) this.#count(error);
+    if (error !== undefined) this.#options.refused(error);
     const payload = error === undefined ? new Uint8Array(0) : encodeError(error);
     outbox.send(from, encodeMessage({ kind, from: self, shard, transfer, number: 0, count: 0, payload }));
-  }
-
-  #count({ code }: ParlError): void {
-    this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
   }
 
   #stepAll(event: GiverEvent & TakerEvent, monotonicUs: Micros): void {

@@ -141,11 +141,7 @@ async function waysOf(nodes: RedisNodes): Promise<ReadonlyMap<string, Way>> {
   });
   const text = "return '0 99 0 600000'\n";
   const sha1 = createHash("sha1").update(text).digest("hex");
-  const empty = new RedisScript(
-    redis,
-    { name: "empty", text, sha1, contract },
-    { deadlineMs: KEPT_MS, inFlightMax: Infinity },
-  );
+  const empty = new RedisScript(redis, { text, sha1 }, { deadlineMs: KEPT_MS, inFlightMax: Infinity });
   await empty.load();
   return new Map<string, Way>([
     [

@@ -13,7 +13,7 @@ const RATE = 100;
 const BASELINE = 80;
 const BURST_FACTOR = 5;
 const DURATION_US = 10 * US_PER_S;
-const BURST_FROM_US = 4 * US_PER_S;
+export const BURST_FROM_US = 4 * US_PER_S;
 const BURST_UNTIL_US = 6 * US_PER_S;
 const BIN_US = 200_000;
 

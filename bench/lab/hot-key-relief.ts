@@ -58,9 +58,9 @@ const RELIEFS: readonly Relief[] = [
   { relief: "4 sub-keys, by uneven client", servers: 2, subKeys: 4, draw: UNEVEN },
 ];
 const DEMANDS = [
-  { demand: "90 % of the limit", pct: 90, shape: "steady" },
-  { demand: "120 % of the limit", pct: 120, shape: "steady" },
-  { demand: "30 %, in bursts 5–10 times that", pct: 30, shape: "spiky" },
+  { demand: "90 % of the limit", pct: 90, arrivals: "steady" },
+  { demand: "120 % of the limit", pct: 120, arrivals: "steady" },
+  { demand: "30 %, in bursts 5–10 times that", pct: 30, arrivals: "spiky" },
 ] as const;
 /** Of the trace that is decided, and of its beginning that is timed. */
 const FULL = { seconds: 10, timedSeconds: 2, rounds: 3 };
@@ -83,9 +83,9 @@ export const hotKeyRelief: Experiment = {
     await using started = new AsyncDisposableStack();
     const servers = { 1: started.use(await RedisNodes.start(1)), 2: started.use(await RedisNodes.start(2)) };
     const rows: Finding[] = [];
-    for (const { demand, pct, shape } of DEMANDS) {
+    for (const { demand, pct, arrivals } of DEMANDS) {
       const rate = (LIMIT * pct) / 100;
-      const trace = labTrace({ seed, keys: 1, rate, durationUs: seconds * US_PER_S, shape });
+      const trace = labTrace({ seed, keys: 1, rate, durationUs: seconds * US_PER_S, arrivals });
       for (const relief of RELIEFS) {
         const scene = sceneOf(relief, trace, servers[relief.servers]);
         const timed = await timing(beginning(scene, Math.ceil(rate * timedSeconds)), rounds);

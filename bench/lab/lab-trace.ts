@@ -1,4 +1,5 @@
-/** Traces of experiments that measure: Zipf 1.1 (or another) over so many keys, one unit a request, from the lab's seed. */
+/** Traces of experiments that measure: Zipf over so many keys, one unit a request, from the lab's seed. */
+import type { Shape } from "../arrivals.ts";
 import type { NamedEvents } from "../backend.ts";
 import { EventColumns, nameKeys } from "../events.ts";
 import { generateEvents } from "../trace-generator.ts";
@@ -8,24 +9,30 @@ export interface LabTrace extends NamedEvents {
   readonly seed: number;
 }
 
-export function labTrace(given: {
+export function labTrace({
+  arrivals = "steady",
+  zipfS = 1.1,
+  ...size
+}: {
   readonly seed: number;
   readonly keys: number;
   readonly rate: number;
   readonly durationUs: number;
+  /** Steady, unless it is said. */
+  readonly arrivals?: Shape;
+  /** 1.1 unless it is said. */
   readonly zipfS?: number;
-  readonly shape?: "steady" | "spiky";
 }): LabTrace {
   const header = {
-    zipfS: 1.1,
-    shape: "steady",
-    ...given,
+    ...size,
     startUs: START_US,
     costMin: 1,
     costMax: 1,
     dist: "zipf",
+    shape: arrivals,
+    zipfS,
   } as const;
   const events = new EventColumns();
   for (const batch of generateEvents(header)) events.append(batch);
-  return { events, names: nameKeys(events, given.keys), seed: given.seed };
+  return { events, names: nameKeys(events, size.keys), seed: size.seed };
 }

@@ -7,7 +7,7 @@ import { hasNobodyHeard } from "../../actors/roll-call.ts";
 import { connectRegion, type RegionAddress } from "../../client/connect-region.ts";
 import { ParlError, shown } from "../../core/errors.ts";
 import { encodeJson, errorFrom } from "../../core/wire-json.ts";
-import type { CommandIo } from "../command.ts";
+import type { RunIo } from "../command.ts";
 import { UsageError, type StringFlag } from "../flags.ts";
 
 const ANSWER_WITHIN_MS = 3_000;
@@ -42,13 +42,13 @@ export function chosenRegions(
   const region = regions.find((each) => each.name === name);
   if (region !== undefined) return [region];
   const known = regions.map((each) => each.name).join(", ");
-  throw new UsageError(`region must be one of ${known} (--regions adds more), got ${shown(name)}`);
+  throw new UsageError(`region must be one of ${known} (--regions adds more), got ${shown(name)}`, "region");
 }
 
 export async function askRegions<T>(
   regions: readonly RegionAddress[],
   question: Question,
-  { command, io }: { readonly command: string; readonly io: CommandIo },
+  io: RunIo,
 ): Promise<RegionAnswers<T>> {
   const asked = await Promise.allSettled(regions.map((region) => askRegion<T>(region, question)));
   const answers: T[] = [];
@@ -58,7 +58,7 @@ export async function askRegions<T>(
       continue;
     }
     if (!(outcome.reason instanceof ParlError)) throw outcome.reason;
-    io.stderr.write(`parl ${command}: ${(regions[i] as RegionAddress).name}: ${outcome.reason.message}\n`);
+    io.complain(outcome.reason, regions[i]?.name);
   }
   return { answers, failures: asked.length - answers.length };
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../../actors/nats-host.ts";
+import type { MemberObservation } from "../../actors/observation.ts";
 import type { RegionObservation } from "../../actors/region-census.ts";
 import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
@@ -30,11 +31,16 @@ export async function examineRegion(
   if (connection === undefined) return [server];
   try {
     const nats = connection;
-    return [
-      server,
-      await finding(`${name}: mappings`, () => examineMappings(nats, expected.shards)),
-      await finding(`${name}: actor`, () => examineActor(nats, expected)),
-    ];
+    const mappings = await finding(`${name}: mappings`, () => examineMappings(nats, expected.shards));
+    let facts: RegionObservation | undefined;
+    const actor = await finding(`${name}: actor`, async () => {
+      const startedMs = performance.now();
+      facts = await observed(nats);
+      return examineActor(facts, performance.now() - startedMs, expected);
+    });
+    if (facts === undefined) return [server, mappings, actor];
+    const { members } = facts;
+    return [server, mappings, actor, await finding(`${name}: policies`, () => examinePolicies(members))];
   } finally {
     await connection.close();
   }
@@ -83,21 +89,35 @@ async function examineMappings(nats: NatsConnection, shards: number): Promise<st
   );
 }
 
-async function examineActor(nats: NatsConnection, { shards, policies }: Expected): Promise<string> {
-  const startedMs = performance.now();
-  let facts: RegionObservation;
+async function observed(nats: NatsConnection): Promise<RegionObservation> {
   try {
-    facts = (await nats.request("parl.observe.region", "", { timeout: ANSWER_WITHIN_MS })).json();
+    return (await nats.request("parl.observe.region", "", { timeout: ANSWER_WITHIN_MS })).json();
   } catch (cause) {
     throw new Error("no actor answers; start one with parl actor", { cause });
   }
-  const tookMs = (performance.now() - startedMs).toFixed(1);
+}
+
+function examineActor(facts: RegionObservation, tookMs: number, { shards, policies }: Expected): string {
   if (facts.shards !== shards) {
     throw new Error(`the actor has ${facts.shards} shards, --shards says ${shards}; they must be equal`);
   }
   if (facts.crashes > 0) throw new Error(`the actor crashed ${facts.crashes} times; its stderr says why`);
   const inForce = facts.policies.map(({ name }) => name);
-  return `answers in ${tookMs} ms: ${facts.shards} shards, ${facts.keys} keys${pressureOn(facts)}${otherPolicies(inForce, policies)}`;
+  return `answers in ${tookMs.toFixed(1)} ms: ${facts.shards} shards, ${facts.keys} keys${pressureOn(facts)}${otherPolicies(inForce, policies)}`;
+}
+
+/** What each process says of the file that it reads, which need not be the one looked at here. */
+function examinePolicies(members: readonly MemberObservation[]): string {
+  const keepers = new Map<string, string[]>();
+  for (const { member, policyProblem } of members) {
+    if (policyProblem !== undefined)
+      keepers.set(policyProblem, [...(keepers.get(policyProblem) ?? []), member]);
+  }
+  const words = [...keepers].map(
+    ([problem, names]) => `last good ones kept by ${names.join(", ")}: ${problem}`,
+  );
+  if (words.length > 0) throw new Error(words.join("\n"));
+  return "in force as the processes' files have them";
 }
 
 function pressureOn({ evictedLive, overflowed, fullTenants = 0 }: RegionObservation): string {

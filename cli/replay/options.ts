@@ -72,7 +72,7 @@ export function parseReplayOptions(
     top: wholeNumber("top", flags.top, 0),
     regions: parseRegionList(flags.regions),
     recordFile: flags.record,
-    policyFile: flags.policies,
+    policyFile: flags.policies === undefined ? undefined : resolve(flags.policies),
     isOffline: flags.offline,
     withOracle: flags.oracle,
     asJson: flags.json,
@@ -98,17 +98,20 @@ function parseSpeed(text: string): number {
   if (text === "max") return Infinity;
   const factor = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : 0;
   if (factor > 0) return factor;
-  throw new UsageError(`--speed must be real, max or a factor above 0 such as 60, got ${shown(text)}`);
+  throw new UsageError(
+    `--speed must be real, max or a factor above 0 such as 60, got ${shown(text)}`,
+    "speed",
+  );
 }
 
 function parseTenant(text: string): CheckMapping["tenant"] {
   if (text.startsWith("@")) return parseField("tenant", text.slice(1));
   const names = text.split(",").map((name) => name.trim());
   if (names.every((name) => name !== "") && new Set(names).size === names.length) return names;
-  throw new UsageError(`--tenant takes different names, got ${shown(text)}`);
+  throw new UsageError(`--tenant takes different names, got ${shown(text)}`, "tenant");
 }
 
 function parseField(flag: string, text: string): LogField {
   if (isLogField(text)) return text;
-  throw new UsageError(`--${flag} must be a field (${LOG_FIELDS.join(", ")}), got ${shown(text)}`);
+  throw new UsageError(`--${flag} must be a field (${LOG_FIELDS.join(", ")}), got ${shown(text)}`, flag);
 }

@@ -4,14 +4,16 @@
  *
  * Children run in process groups of their own, so that a Ctrl-C at the terminal reaches only us and the
  * order of leaving is ours: gateways before actors before servers. The price is that nobody else would end
- * them: whatever ends this process, a second Ctrl-C or a bug, kills those that are still there.
+ * them: a second Ctrl-C or a bug that ends this process kills those that are still there. When it is killed
+ * itself, each ends by its lifeline, servers last.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Supervisor } from "../../actors/supervisor.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros, US_PER_MS } from "../../core/units.ts";
+import { spawnOnLifeline } from "../../deploy/lifeline.ts";
 
 export interface Part {
   readonly title: string;
@@ -22,6 +24,8 @@ export interface Part {
   readonly firstArgs?: readonly string[];
   /** A line of its output that means it works. */
   readonly readyLine: RegExp;
+  /** Title of the part without which it could not leave in order. */
+  readonly servedBy?: string;
 }
 
 interface Running {
@@ -87,11 +91,11 @@ export class ProcessGroup {
     process.removeListener("exit", this.#kill);
   }
 
-  #spawn({ path, args, env }: Part): ChildProcess {
-    return spawn(path, args, {
-      stdio: ["ignore", "pipe", "pipe"],
+  #spawn({ path, args, env, servedBy }: Part): ChildProcess {
+    return spawnOnLifeline(path, args, {
       env: { ...process.env, ...env },
       detached: true,
+      servedBy: this.#running.find(({ part }) => part.title === servedBy)?.child,
     });
   }
 
@@ -104,7 +108,7 @@ export class ProcessGroup {
       createInterface({ input: stream }).on("line", (line) => isOurs && this.#say(line));
     }
     child.once("exit", (code, signal) => this.#onEnd(running, signal ?? `exit code ${code}`));
-    // A binary that has gone never ran: there is no exit to wait for.
+    // What could not be spawned never ran: there is no exit to wait for.
     child.once("error", (error) => child.pid === undefined && this.#onEnd(running, error.message));
   }
 

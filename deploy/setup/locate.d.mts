@@ -12,3 +12,4 @@ export interface ServerSearch {
 
 export function locateNatsServer(search: ServerSearch): LocatedServer;
 export function locateRedisServer(search: ServerSearch): LocatedServer;
+export function locateNatsCli(search: ServerSearch): LocatedServer;

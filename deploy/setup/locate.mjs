@@ -12,7 +12,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { findCommands } from "./command.mjs";
-import { natsServer, redisServer } from "./servers.mjs";
+import { natsCli, natsServer, redisServer } from "./servers.mjs";
 import { findVersion, isAtLeast } from "./version.mjs";
 
 const PROBE_LIMIT_MS = 10_000;
@@ -28,6 +28,11 @@ export function locateNatsServer(place) {
 /** The Redis (or Valkey) to start, likewise. */
 export function locateRedisServer(place) {
   return locate(redisServer, place, "node deploy/setup/setup.mjs --with redis");
+}
+
+/** The NATS project's command, likewise. */
+export function locateNatsCli(place) {
+  return locate(natsCli, place, "npm run setup:nats-cli");
 }
 
 function locate(server, place, setup) {
@@ -62,7 +67,7 @@ export function searchServer(server, { root, env }) {
 export function examine(server, path) {
   let answer;
   try {
-    answer = execFileSync(path, ["-v"], { encoding: "utf8", timeout: PROBE_LIMIT_MS, stdio: "pipe" });
+    answer = execFileSync(path, [server.probe], { encoding: "utf8", timeout: PROBE_LIMIT_MS, stdio: "pipe" });
   } catch (error) {
     return { problem: `does not run (${error.code ?? `exit ${error.status}`})` };
   }

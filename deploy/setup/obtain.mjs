@@ -4,7 +4,7 @@
  *   search ──▶ go install ──▶ Debian package ──▶ apt package ──▶ Homebrew ──▶ one error that names them all
  *   (locate.mjs)   └───────────────┴──────┬──────────┴──────────────┘
  *                                         ▼
- *       .parl/staging-<server>-…  ──verify, rename──▶  .parl/bin/<server> and what it brings along
+ *       .parl/staging-<server>.…  ──verify, rename──▶  .parl/bin/<server> and what it brings along
  *
  * A server is obtained in a staging folder and enters the cache by a rename after it has told its version: a
  * half-made one is never seen. What was chosen is noted in .parl/<server>.json.
@@ -109,7 +109,8 @@ function enterCache(root, server, result) {
   }
 }
 
-const stagingPrefix = ({ name }) => `staging-${name}-`;
+/** No name with a dot: "nats" is not the beginning of what "nats-server" has. */
+const stagingPrefix = ({ name }) => `staging-${name}.`;
 
 /** A set-up that was killed could not clean up. Another server's staging may be in use. */
 function removeLeftovers(root, server) {

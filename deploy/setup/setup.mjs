@@ -3,6 +3,7 @@
  *
  *   Node ≥ 20 ─▶ npm packages (npm ci) ─▶ Node ≥ 24, one of them ─▶ nats-server ≥ 2.12 ─▶ Redis ≥ 7
  *                                                                                  (--with redis: tests, lab)
+ *                                                             nats, the command (--with nats-cli: who wants it)
  *
  * Plain JavaScript without dependencies, because it runs before there are any, on the Node that is there.
  * When nothing is to be done it says nothing and takes about a quarter of a second, without the network.
@@ -13,11 +14,13 @@ import { fileURLToPath } from "node:url";
 import { withLock } from "./lock.mjs";
 import { ensureServer, findServer } from "./obtain.mjs";
 import { arePackagesInstalled, installPackages, requireNode } from "./packages.mjs";
-import { natsServer, redisServer } from "./servers.mjs";
+import { natsCli, natsServer, redisServer } from "./servers.mjs";
 import { isAtLeast } from "./version.mjs";
 
 const NODE_FOR_SETUP = "20.0.0";
 const PLATFORMS = ["linux", "darwin"];
+/** What not everybody needs: `npm start` neither waits for these nor fails without them. */
+const EXTRAS = { redis: redisServer, "nats-cli": natsCli };
 
 const interruption = new AbortController();
 const host = {
@@ -60,11 +63,12 @@ function requirePlatform() {
   }
 }
 
-/** Only tests and the lab need a Redis: `npm start` neither waits for it nor fails without it. */
 function requestedServers(words) {
   if (words.length === 0) return [natsServer];
-  if (words.join(" ") === "--with redis") return [natsServer, redisServer];
-  throw new Error(`"${words.join(" ")}" is unknown: say nothing, or "--with redis"`);
+  const [flag, name, ...more] = words;
+  if (flag === "--with" && Object.hasOwn(EXTRAS, name) && more.length === 0)
+    return [natsServer, EXTRAS[name]];
+  throw new Error(`"${words.join(" ")}" is unknown: say nothing, "--with redis" or "--with nats-cli"`);
 }
 
 /** One lock for each piece, so that who needs only one does not wait for another. */

@@ -39,6 +39,13 @@ local function owed(key, now_us, interval, ticks_per_us)
   return now_us, math.max(0, debt - (now_us - last_us) * ticks_per_us)
 end
 
+-- Whole units that a report may add: a key owes at most two capacities, what is in use and once as much in debt.
+local function owable(debt, capacity, interval, ticks_per_us)
+  local reset_after_us = math.ceil(debt / ticks_per_us)
+  local owed_max = math.min(2 * capacity, 2147483647)
+  return math.max(0, owed_max - math.ceil(reset_after_us * ticks_per_us / interval))
+end
+
 -- Writes a debt, for as long as it lasts. Answers it.
 local function owe(key, now_us, debt, interval, ticks_per_us, ttl_min_ms)
   debt = math.min(debt, DEBT_MAX)

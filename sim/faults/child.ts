@@ -2,10 +2,11 @@
  * A process of our own: started, awaited, signalled by its own id and seen off. It ends with this one at the
  * latest.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { ParlError } from "../../core/errors.ts";
+import { spawnOnLifeline } from "../../deploy/lifeline.ts";
 import type { Ended } from "./hygiene-check.ts";
 
 export interface Program {
@@ -35,7 +36,7 @@ export class Child {
   constructor({ title, path, args, ready }: Program) {
     this.title = title;
     // A group of its own: a Ctrl-C at the terminal is ours to pass on.
-    this.#process = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    this.#process = spawnOnLifeline(path, args, { detached: true });
     const { stdout, stderr } = this.#process;
     for (const [input, lines] of [
       [stdout, undefined],
@@ -117,7 +118,7 @@ export class Child {
 
   async #follow(killAtExit: () => void): Promise<number | string> {
     const closed = once(this.#process, "close") as Promise<[number | null, NodeJS.Signals | null]>;
-    // A program that is not there has no exit to wait for.
+    // What could not be spawned has no exit to wait for.
     const [code, signal] = await closed.catch((error: Error) => [error.message, null] as const);
     process.off("exit", killAtExit);
     this.#how = signal ?? code ?? "unknown";

@@ -104,6 +104,8 @@ const BAD: readonly (readonly [string, string, string | Uint8Array, object])[] =
   ["a tier we have not got", KEY, '{"tier":"strong"}', { code: "PARL_TIER_UNAVAILABLE", field: "tier" }],
   ["a key of the wrong type", KEY, '{"apiKey":5}', wrong("apiKey")],
   ["a user of the wrong type", KEY, '{"userId":{}}', wrong("userId")],
+  ["a field that we have not got", KEY, '{"token":5}', wrong("token")],
+  ["a report with one", KEY.replace("check", "report"), '{"tokens":1,"cost":5}', wrong("cost")],
   ["no key", "parl.check.acme", "", wrong("key")],
   ["a key with a dot", "parl.check.acme.a.b", "", wrong("key")],
   ["a key that is a wildcard", "parl.check.acme.*", "", wrong("key")],

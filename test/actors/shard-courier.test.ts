@@ -23,6 +23,7 @@ class Giving extends HostedShard {
   readonly courier: ShardCourier;
   readonly ended: HandoffEnded[] = [];
   released = 0;
+  refused = 0;
   /** Of the write of the owner. */
   readonly cas = Promise.withResolvers<CasResult>();
 
@@ -41,6 +42,7 @@ class Giving extends HostedShard {
       released: () => (this.released += 1),
       giving: () => undefined,
       ended: (ended) => this.ended.push(ended),
+      refused: () => (this.refused += 1),
     });
     this.route = (...arrival) => this.courier.handoffs.offer(...arrival);
   }
@@ -118,4 +120,12 @@ describe("a frozen shard", () => {
     await shard.quiet();
     expect([shard.ended[0]?.outcome, shard.answers()]).toEqual(["aborted", 0]);
   });
+});
+
+it("counts the messages of others that it refuses", async () => {
+  const shard = new Giving();
+  await shard.freeze();
+  expect(shard.refused).toBe(0);
+  shard.deliver(`parl.member.${SELF.id}.handoff`, { data: new Uint8Array(3) });
+  expect(shard.refused).toBe(1);
 });

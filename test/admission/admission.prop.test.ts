@@ -79,7 +79,10 @@ class IndependentLimiters {
   decide(ask: Ask, nowUs: number): Share[] {
     const shares = this.#look(ask, ask.isReport ? 0 : ask.cost, nowUs);
     const isAllowed = ask.isReport || shares.every(({ verdict }) => verdict.outcome === "allowed");
-    if (isAllowed) for (const { limiter } of shares) limiter.charge(1, 1, ask.cost, micros(nowUs));
+    for (const { limiter, verdict } of isAllowed ? shares : []) {
+      const most = ask.isReport ? limiter.algorithm.owable(verdict.resetAfterUs) : Infinity;
+      limiter.charge(1, 1, Math.min(ask.cost, most), micros(nowUs));
+    }
     return ask.isReport ? this.#look(ask, 0, nowUs) : shares;
   }
 

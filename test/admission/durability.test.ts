@@ -104,8 +104,8 @@ describe("describeCrash", () => {
       "a crash costs each key at most 1 unit (100 % of 1), and admits nothing twice",
     );
     expect(describeCrash(policy({ limit: 7 }))).toMatch(/at most 1 unit \(14\.3 % of 7\)/);
-    expect(describeCrash(policy({ windowUs: micros(250_000) }))).toMatch(/exhausted, for up to 250 ms$/);
-    expect(describeCrash(policy({ windowUs: micros(8 * US_PER_S) }))).toMatch(/exhausted, for up to 8 s$/);
+    expect(describeCrash(policy({ windowUs: micros(250_000) }))).toMatch(/exhausted, for up to 250ms$/);
+    expect(describeCrash(policy({ windowUs: micros(8 * US_PER_S) }))).toMatch(/exhausted, for up to 8s$/);
     expect(describeCrash(policy({ onCrash: "fresh" }))).toMatch(/up to 1000 more per key/);
     expect(describeCrash(policy({ limit: 0 }))).toMatch(/changes nothing/);
   });

@@ -7,6 +7,7 @@ import { NO_SESSION, type BorrowRow, type GrantRow } from "../../admission/loan-
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { StatePageReader } from "../../algorithms/state-page.ts";
+import type { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US } from "../actors/lone-shard-actor.ts";
 
@@ -96,16 +97,29 @@ class Home {
     this.#tell(tenant, key, { need: 0, spent: units, session: granted?.session ?? NO_SESSION });
   }
 
+  /** Tells of what was spent of a key, with rights and, over all sessions, without. */
+  tell(tenant: string, key: string, granted: GrantRow, { spent = 0, owed = 0 }): void {
+    this.#tell(tenant, key, { need: 0, spent, owed, session: granted.session });
+  }
+
   remaining(tenant: string, key: string): number {
+    return this.#peeked(tenant, key).remaining;
+  }
+
+  resetAfterS(tenant: string, key: string): number {
+    return this.#peeked(tenant, key).resetAfterUs / US_PER_S;
+  }
+
+  #peeked(tenant: string, key: string): Verdict {
     this.admission.describe(tenant, "", key);
     this.admission.decide(0, micros(NOW_US));
-    return this.admission.verdict.remaining;
+    return this.admission.verdict;
   }
 
   #tell(
     tenant: string,
     key: string,
-    row: Pick<BorrowRow, "need" | "spent" | "session"> & { readonly returned?: number },
+    row: Pick<BorrowRow, "need" | "spent" | "session"> & Partial<Pick<BorrowRow, "returned" | "owed">>,
   ) {
     this.admission.describe(tenant, "", key);
     const { quota } = this.admission.tenants.of(tenant);
@@ -159,6 +173,20 @@ describe("keys invented where another process decides", () => {
     expect(taker.keys).toBe(held);
     expect(taker.remaining("acme", "another")).toBe(1_000 - 2 - 5);
   });
+});
+
+it("charges what was spent without rights up to twice the capacity, and what was spent with them in full", () => {
+  const home = new Home(
+    false,
+    POLICIES.replace("fixed-window, limit: 1000, window: 1d", "gcra, limit: 60, window: 60s"),
+  );
+  const granted = home.borrow("acme", "k", 50) as GrantRow;
+  home.tell("acme", "k", granted, { owed: 100 });
+  expect(home.resetAfterS("acme", "k")).toBe(100);
+  home.tell("acme", "k", granted, { owed: 1e12 });
+  expect(home.resetAfterS("acme", "k")).toBe(120);
+  home.tell("acme", "k", granted, { owed: 1e12, spent: 50 });
+  expect(home.resetAfterS("acme", "k")).toBe(170);
 });
 
 describe("what is reserved of a key", () => {

@@ -48,6 +48,10 @@ const steps = (kinds: readonly Step["kind"][], maxLength: number): fc.Arbitrary<
     { maxLength, size: "max" },
   );
 
+function step(kind: Step["kind"], key = 0, cost = 1, gapUs = 0): Step {
+  return { kind, key, cost, gapUs };
+}
+
 /** A shard and the policies in force where it is; every policy looks at every key. */
 class Shard {
   readonly budget = new MemoryBudget(Infinity);
@@ -146,7 +150,28 @@ it("moves a shard while it goes on deciding and its policies change", () => {
         }
       },
     ),
-    { numRuns: 400 },
+    {
+      numRuns: 400,
+      examples: [
+        // A key that drains faster under the next limit than pages under the one before say.
+        [
+          [],
+          [
+            step("reload", 1),
+            step("check", 11, 3),
+            step("dirty"),
+            step("reload", 0),
+            step("check", 0, 1, 3 * US_PER_S),
+            step("check", 0, 1, 3 * US_PER_S),
+            step("reload", 2),
+            step("sweep"),
+          ],
+          [step("check", 11)],
+          1,
+          [0, 0],
+        ],
+      ],
+    },
   );
 });
 

@@ -143,27 +143,6 @@ describe("ShardKeys", () => {
     expect([keys.writeDirtyPage(page), page.count, keys.dirtyKeys]).toEqual([true, 0, 0]);
   });
 
-  it("tells who listens of every policy charged, beside what is tracked and across reloads", () => {
-    const [a, b] = ["a", "b"].map(
-      (name) => `name: ${name}, dimension: key, algorithm: gcra, limit: 5, window: 1d`,
-    );
-    const keys = shardOf(a!, b!);
-    const heard: string[] = [];
-    const charge = (index: number): void => keys.limiter(index).charge(7, 8, 1, now);
-    charge(1);
-    keys.listen((index, high, low) => heard.push(`${index} ${high} ${low}`));
-    charge(0);
-    keys.startTracking();
-    charge(1);
-    keys.adopt(compilePolicies(policiesOf(b!, a!), 2), now);
-    charge(1);
-    keys.stopTracking();
-    charge(0);
-    keys.listen(undefined);
-    charge(0);
-    expect(heard).toEqual(["0 7 8", "1 7 8", "1 7 8", "0 7 8"]);
-  });
-
   it.each(ALGORITHMS)(
     "charges what was reserved of a key of %s at the takeover, to it alone",
     (algorithm) => {

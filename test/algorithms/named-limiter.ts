@@ -1,4 +1,5 @@
 /** A keyed limiter asked by name: what a shard does with one policy's table, in its smallest form. */
+import { reportedUnits } from "../../admission/reported-usage.ts";
 import type { AlgorithmParams } from "../../algorithms/algorithm.ts";
 import { KeyedLimiter, type KeyedLimiterOptions } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
@@ -31,6 +32,14 @@ export class NamedLimiter {
   charge(key: string, cost: number, nowUs: number): void {
     this.#identify(key);
     this.table.charge(this.#hash.high, this.#hash.low, cost, micros(nowUs));
+  }
+
+  /** Charges usage that was only reported. */
+  report(key: string, cost: number, nowUs: number): void {
+    this.#identify(key);
+    const verdict = new Verdict();
+    this.table.evaluate(this.#hash.high, this.#hash.low, 0, micros(nowUs), verdict);
+    this.table.commit(reportedUnits(this.table, cost, micros(nowUs), verdict));
   }
 
   retune(params: AlgorithmParams, nowUs: number): void {

@@ -1,5 +1,5 @@
 /** `parl` as people run it: a real process, what it prints, and how it ends. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -21,15 +21,28 @@ export class ParlChild {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown[]>;
 
-  constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, [MAIN, ...argv], {
-      cwd: ROOT,
+  /** @param by the words that `argv` follows */
+  constructor(
+    argv: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    by: readonly [string, ...string[]] = [process.execPath, MAIN],
+    cwd = ROOT,
+  ) {
+    const [program, ...words] = by;
+    this.#child = spawn(program, [...words, ...argv], {
+      cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child.stdout?.on("data", (chunk) => (this.stdout += chunk));
     this.#child.stderr?.on("data", (chunk) => (this.stderr += chunk));
     this.#closed = once(this.#child, "close");
+  }
+
+  /** As a terminal that was closed, or the other end of a `| head`. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
   }
 
   /** Resolves when it has printed something that matches. */
@@ -46,8 +59,16 @@ export class ParlChild {
     return { code: code as number | null, stdout: this.stdout, stderr: this.stderr };
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   interrupt(): void {
-    this.#child.kill("SIGINT");
+    this.signal("SIGINT");
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   /** Ends it kindly whatever happened, so that it can end its own children. */
@@ -57,8 +78,12 @@ export class ParlChild {
   }
 }
 
-export function runParl(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ended> {
-  return new ParlChild(argv, env).ended();
+export function runParl(
+  argv: readonly string[],
+  env?: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<Ended> {
+  return new ParlChild(argv, env, undefined, cwd).ended();
 }
 
 /** Whether a process is there, be it dead but not yet taken note of by its parent. */
@@ -68,6 +93,13 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Pids of the processes that this one has started and that are there. */
+export function childrenOf(parent: number): number[] {
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n");
+  const pairs = rows.map((row) => row.trim().split(/\s+/).map(Number) as [number, number]);
+  return pairs.filter(([, ppid]) => ppid === parent).map(([pid]) => pid);
 }
 
 /** A port that nobody listened on a moment ago. */

@@ -1,13 +1,16 @@
 import { fileURLToPath } from "node:url";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
-import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { EXIT_FAILED, EXIT_OK, runCommand } from "../../cli/command.ts";
 import { doctor } from "../../cli/doctor.ts";
+import { connectRedis } from "../../lua/redis-connection.ts";
 import { startNatsServer } from "../harness/nats-server.ts";
+import { startRedisServer } from "../harness/redis-server.ts";
 import { startRegion, type TestRegion } from "../harness/region.ts";
+import { ParlChild } from "./child.ts";
 
 const GOOD_POLICIES = fileURLToPath(new URL("../../deploy/policies/default.yaml", import.meta.url));
 const BAD_POLICIES = fileURLToPath(new URL("../fixtures/policies/bad/limits.yaml", import.meta.url));
@@ -102,6 +105,31 @@ it("does not take a file that nobody reads for the policies in force", async () 
   expect((await examine(...at(region.nats.url))).stdout).not.toContain("decides by");
 });
 
+it("tells why a running process does not go by its policy file, whatever file doctor itself reads", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+  const policies = join(folder, "running.yaml");
+  await copyFile(GOOD_POLICIES, policies);
+  const server = await startNatsServer();
+  const flags = ["--nats", server.url, "--policies", policies, "--claim-at-once"];
+  const actor = new ParlChild(["actor", "--region", "eu", "--id", "eu-7", ...flags]);
+  onTestFinished(async () => {
+    await actor.stop();
+    await server.stop();
+    await rm(folder, { recursive: true });
+  });
+  await actor.untilPrinted(/ready/);
+  expect(await complaints(...at(server.url))).toEqual(new Map());
+
+  await copyFile(BAD_POLICIES, policies);
+  await expect.poll(async () => [...(await complaints(...at(server.url))).keys()]).toEqual(["eu: policies"]);
+  const wrong = (await complaints(...at(server.url))).get("eu: policies");
+  expect(wrong).toContain(`last good ones kept by eu-7: ${policies} has 9 problems:`);
+  expect(wrong).toContain("policies[0].limit must be");
+
+  await copyFile(GOOD_POLICIES, policies);
+  await expect.poll(() => complaints(...at(server.url))).toEqual(new Map());
+});
+
 it("names a region without an actor, and a server without the mappings", async () => {
   const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
   const config = join(folder, "plain.conf");
@@ -113,4 +141,58 @@ it("names a region without an actor, and a server without the mappings", async (
   });
   expect([...(await complaints(...at(empty.url))).keys()].join()).toContain("eu");
   expect((await complaints(...at(plain.url))).size).toBeGreaterThan(0);
+});
+
+const redisAt = (url: string): string[] => ["--redis", url, "--policies", GOOD_POLICIES];
+
+describe("asked about a Redis", () => {
+  it("finds nothing wrong with one that works, looks at no region, and says what a restart forgets", async () => {
+    const server = await startRedisServer();
+    onTestFinished(() => server.stop());
+    const { code, stdout } = await examine(...redisAt(server.url));
+    expect(code).toBe(EXIT_OK);
+    expect(stdout).toMatch(/ok +redis: server +[78]\.\S+ at 127\.0\.0\.1:\d+\n/);
+    expect(stdout).toMatch(
+      /ok +redis: saving +nothing is saved: after a restart every key has its whole limit again/,
+    );
+    expect(stdout).toMatch(/ok +redis: script +answers in/);
+    expect(stdout).not.toMatch(/eu: |nats-server/);
+    const redis = await connectRedis(server.url);
+    expect(await redis.dbsize()).toBe(0);
+    await redis.config("SET", "save", "60 1000");
+    expect((await examine(...redisAt(server.url))).stdout).toMatch(
+      /ok +redis: saving +snapshots \(save 60 1000\)/,
+    );
+    await redis.config("SET", "appendonly", "yes");
+    expect((await examine(...redisAt(server.url))).stdout).toMatch(/ok +redis: saving +an append-only file/);
+    redis.disconnect();
+  });
+
+  it("names what is wrong: one that evicts, a user who may not run scripts, policies that Redis cannot decide by", async () => {
+    const server = await startRedisServer({
+      flags: ["--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"],
+    });
+    onTestFinished(() => server.stop());
+    const folder = await mkdtemp(join(tmpdir(), "parl-doctor-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, "fine.yaml");
+    await writeFile(
+      file,
+      "version: 1\npolicies: [{ name: fine, dimension: key, algorithm: gcra, limit: 101, window: 366d }]",
+    );
+    const redis = await connectRedis(server.url);
+    await redis.call("ACL", "SETUSER", "poor", "on", ">pw", "+info", "+ping", "+hello", "+auth");
+    redis.disconnect();
+    const wrong = await complaints("--redis", `redis://poor:pw@127.0.0.1:${server.port}`, "--policies", file);
+    expect([...wrong.keys()]).toEqual(["redis: state", "redis: script", "redis: policies"]);
+    expect(wrong.get("redis: state")).toMatch(/it evicts keys \(maxmemory-policy volatile-ttl/);
+    expect(wrong.get("redis: script")).toMatch(/may not run the scripts/);
+    expect(wrong.get("redis: policies")).toMatch(/policies\[0\]\.limit is not possible with Redis/);
+  });
+
+  it("names a Redis that is not there", async () => {
+    const wrong = await complaints(...redisAt("redis://me:secret@127.0.0.1:9"));
+    expect([...wrong.keys()]).toEqual(["redis: server"]);
+    expect(wrong.get("redis: server")).toMatch(/is a Redis at 127\.0\.0\.1:9\?$/);
+  });
 });

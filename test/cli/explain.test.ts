@@ -59,7 +59,7 @@ describe("parl explain", () => {
         policy: "quick",
         rule: "100 per 1s and org, by token-bucket",
         horizonMs: 1_000,
-        crash: "after a crash every key starts exhausted, for up to 1 s",
+        crash: "after a crash every key starts exhausted, for up to 1s",
         unjournalledMax: null,
         regions,
       },
@@ -92,6 +92,8 @@ describe("parl explain", () => {
       "  each region enforces it by itself, exactly, over all of its processes",
       "",
     ]);
+    const never = await runHere(explain, "never", ...here);
+    expect(never.stdout.split("\n")[1]).toBe("  0 per 1h and key, by fixed-window");
     expect((await explained("quick")).map(({ policy }) => policy)).toEqual(["quick"]);
   });
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, runCommand } from "../../cli/command.ts";
 import { gateway } from "../../cli/gateway.ts";
+import { startRedisServer } from "../harness/redis-server.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 /** Nobody listens on the discard port: the gateway runs without its region. */
@@ -75,6 +76,15 @@ it.each([
   [["--deadline-ms", "0"], /--deadline-ms must be a whole number from 1 to 1000/],
   [["--regions", "eu"], /--regions takes entries like/],
   [["extra"], /unexpected "extra"/],
+  [["--backend", "memory"], /--backend must be one of nats, redis, got "memory"/],
+  [
+    ["--redis", "localhost"],
+    /--redis must be a URL such as redis:\/\/127\.0\.0\.1:6379 or .*, got "localhost"/,
+  ],
+  [["--backend", "nats", "--redis", "redis://127.0.0.1"], /--redis is for --backend redis/],
+  [["--clock", "redis"], /--clock is for --backend redis only/],
+  [["--redis", "redis://127.0.0.1", "--clock", "wall"], /--clock must be one of app, redis, got "wall"/],
+  [["--redis", "redis://127.0.0.1", "--region", "a.b"], /--region must be 1 to 64 of/],
 ])("refuses %j", async (argv, message) => {
   const { printed, exitCode } = start(...argv);
   expect(await exitCode).toBe(EXIT_USAGE);
@@ -93,4 +103,32 @@ it("ends as a process on SIGINT, with no region in sight", async () => {
   await expect.poll(output, { timeout: 10_000 }).toMatch(/^parl gateway eu listening on .*\n$/);
   child.kill("SIGINT");
   expect(await exited).toEqual([EXIT_OK, null]);
+});
+
+it("starts before its Redis as it starts before its region, and says what is missing", async () => {
+  const { printed, exitCode, interrupt } = start("--redis", "redis://127.0.0.1:9", "--http", "0");
+  const line = await readyLine(printed);
+  const [, url = ""] = /^parl gateway redis listening on (http:\/\/127\.0\.0\.1:\d+)\n$/.exec(line) ?? [];
+  const response = await fetch(`${url}/readyz`);
+  expect(response.status).toBe(503);
+  const { redis } = (await response.json()) as { redis: { message: string } };
+  expect(redis.message).toMatch(/^Redis at 127\.0\.0\.1:9: no connection to Redis/);
+  interrupt();
+  expect(await exitCode).toBe(EXIT_OK);
+});
+
+it("decides by a Redis and either clock, under the name that --region gives it", async () => {
+  const server = await startRedisServer();
+  onTestFinished(() => server.stop());
+  for (const clock of ["app", "redis"]) {
+    const argv = ["--redis", server.url, "--clock", clock, "--region", "cache-1", "--http", "0", "--json"];
+    const { printed, exitCode, interrupt } = start(...argv);
+    const ready = JSON.parse(await readyLine(printed)) as { region: string; url: string };
+    expect(ready.region).toBe("cache-1");
+    const answer = (await (await fetch(`${ready.url}/allow?key=${clock}`)).json()) as object;
+    expect(answer).toMatchObject({ allowed: true, policy: "per-key", remaining: 99, region: "cache-1" });
+    interrupt();
+    expect(await exitCode).toBe(EXIT_OK);
+    expect(printed.stderr).toBe("");
+  }
 });

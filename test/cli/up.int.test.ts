@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { expect, it, onTestFinished } from "vitest";
-import { freePort, isAlive, ParlChild, runParl } from "./child.ts";
+import { childrenOf, freePort, isAlive, ParlChild, runParl } from "./child.ts";
 
 async function portFlags(): Promise<{ nats: number; http: number; flags: string[] }> {
   const [nats, http] = [await freePort(), await freePort()];
@@ -45,6 +45,51 @@ it(
     await Promise.all([nats, http].map(expectFree));
   },
 );
+
+function descendants(of: number): number[] {
+  return childrenOf(of).flatMap((pid) => [pid, ...descendants(pid)]);
+}
+
+const UP = [process.execPath, "cli/main.ts", "up"] as const;
+// What the set-up before it does is tested elsewhere, and not for this checkout.
+const NPM_START = ["npm", "start", "--ignore-scripts", "--"] as const;
+
+it.each([
+  ["up", "SIGTERM", UP],
+  ["up", "SIGHUP", UP],
+  ["up", "SIGKILL", UP],
+  ["npm", "SIGINT", NPM_START],
+  ["npm", "SIGTERM", NPM_START],
+  ["npm", "SIGHUP", NPM_START],
+  ["npm", "SIGKILL", NPM_START],
+] as const)(
+  "leaves no process and no open port behind when %s gets %s",
+  { timeout: 60_000 },
+  async (_, signal, by) => {
+    const { nats, http, flags } = await portFlags();
+    const parl = new ParlChild(flags, {}, by);
+    onTestFinished(() => parl.stop());
+    await parl.untilPrinted(/PARL is up/);
+    const pids = descendants(parl.pid);
+    // nats-server, actor and gateway, each with its watcher.
+    expect(pids.length).toBeGreaterThanOrEqual(6);
+    onTestFinished(() => pids.filter(isAlive).forEach((pid) => process.kill(pid, "SIGKILL")));
+    parl.signal(signal);
+    await expect.poll(() => pids.filter(isAlive), { timeout: 20_000 }).toEqual([]);
+    await parl.ended();
+    await Promise.all([nats, http].map(expectFree));
+  },
+);
+
+it("leaves in order although nobody reads any more what it says", async () => {
+  const { flags } = await portFlags();
+  const parl = new ParlChild(["up", ...flags]);
+  onTestFinished(() => parl.stop());
+  await parl.untilPrinted(/PARL is up/);
+  parl.stopReading();
+  parl.interrupt();
+  expect((await parl.ended()).code).toBe(0);
+});
 
 it.each(["nats", "http"] as const)("says in one line that its %s port is taken", async (which) => {
   const ports = await portFlags();

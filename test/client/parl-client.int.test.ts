@@ -48,6 +48,14 @@ describe("ParlClient", () => {
   });
 
   it.each([
+    ["request", null],
+    ["request", undefined],
+    ["request", "alice"],
+    ["request", 5],
+    ["key", []],
+    ["key", {}],
+    ["key", { tenant: "acme" }],
+    ["key", { key: "" }],
     ["key", { key: 5 }],
     ["key", { key: null }],
     ["key", { key: ["a"] }],
@@ -61,10 +69,11 @@ describe("ParlClient", () => {
     ["deadlineMs", { key: "a", deadlineMs: "100" }],
   ])("names %s when it is of the wrong kind: %j", async (field, request) => {
     const parl = await client();
-    await expect(parl.check(request as object)).rejects.toMatchObject({
-      code: "PARL_INVALID_ARGUMENT",
-      field,
-    });
+    for (const verb of ["check", "report"] as const) {
+      const answer = parl[verb](request as object);
+      await expect(answer).rejects.toBeInstanceOf(ParlError);
+      await expect(answer).rejects.toMatchObject({ code: "PARL_INVALID_ARGUMENT", field });
+    }
     expect(parl.inFlight).toBe(0);
     await parl.close();
   });

@@ -66,15 +66,18 @@ export const ROWS: Record<AlgorithmName, readonly Row[]> = {
   ],
 };
 
-/** Until one unit fits again after 25 of 10 were reported at `T0`. */
+/** Until one unit fits again after 15 of 10 were reported at `T0`. */
 export const DEBT_WAIT_MS: Record<AlgorithmName, number> = {
-  gcra: 16_000,
-  "token-bucket": 16_000,
-  "leaky-bucket": 16_000,
-  "leaky-queue": 16_000,
+  gcra: 6_000,
+  "token-bucket": 6_000,
+  "leaky-bucket": 6_000,
+  "leaky-queue": 6_000,
   "fixed-window": 10_000,
   "sliding-log": 10_000,
-  // 25 units fade to 9 when 6.4 s of the next window have passed.
-  "sliding-window": 16_400,
+  // 15 units fade to 9 when 4 s of the next window have passed.
+  "sliding-window": 14_000,
   "conservative-window": 11_000,
 };
+
+/** Those that would owe for ever longer, so that what they owe has a bound of its own. */
+export const OWE_LONGER: readonly AlgorithmName[] = ["gcra", "token-bucket", "leaky-bucket", "leaky-queue"];

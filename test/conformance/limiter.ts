@@ -13,7 +13,7 @@ import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algo
 import { UNITS_MAX } from "../../algorithms/registry.ts";
 import type { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_MS, US_PER_S } from "../../core/units.ts";
-import { DEBT_WAIT_MS, ROWS, type Row } from "./limiter-rows.ts";
+import { DEBT_WAIT_MS, OWE_LONGER, ROWS, type Row } from "./limiter-rows.ts";
 
 type Answer = Omit<Verdict, "copyFrom">;
 
@@ -21,7 +21,7 @@ interface LimiterUnderTest {
   /** Evaluates, and charges if allowed. The answer must not change later. */
   decide(key: string, cost: number, nowUs: number): Answer | Promise<Answer>;
   /** Charges usage that already happened. */
-  charge(key: string, cost: number, nowUs: number): void | Promise<void>;
+  report(key: string, cost: number, nowUs: number): void | Promise<void>;
   /** Puts another limit of the same algorithm and window in force. */
   retune(params: AlgorithmParams, nowUs: number): void | Promise<void>;
 }
@@ -166,7 +166,7 @@ const CASES: readonly Case[] = [
       const never = { outcome: "unsatisfiable", limit: 0, remaining: 0, retryAfterUs: Infinity };
       expect(await limiter.decide("k", 1, T0)).toMatchObject(never);
       expect(await limiter.decide("k", 0, T0)).toMatchObject({ outcome: "allowed", remaining: 0 });
-      await limiter.charge("k", 5, T0);
+      await limiter.report("k", 5, T0);
       expect(await limiter.decide("k", 1, T0 + 10 * WINDOW_US)).toMatchObject(never);
     },
   },
@@ -228,10 +228,40 @@ const CASES: readonly Case[] = [
     title: "a report beyond the limit becomes debt",
     run: async (bench) => {
       const limiter = await bench.limiter();
-      await limiter.charge("k", 25, T0);
+      await limiter.report("k", 15, T0);
       expect(await limiter.decide("k", 0, T0)).toMatchObject({ outcome: "allowed", remaining: 0 });
       const denied = await bench.expectExactDenial(limiter, "k", 1, T0);
       expect(denied).toMatchObject({ remaining: 0, retryAfterUs: DEBT_WAIT_MS[bench.algorithm] * US_PER_MS });
+    },
+  },
+  {
+    title: "whatever is reported, a key is as new after two windows, or two full bursts",
+    run: async (bench) => {
+      const limiter = await bench.limiter();
+      for (let i = 1; i <= 9; i += 1) {
+        await limiter.report("k", i % 2 === 0 ? 1 : UNITS_MAX, T0 + i * US_PER_MS);
+        const { resetAfterUs } = await limiter.decide("k", 0, T0 + i * US_PER_MS);
+        expect(resetAfterUs, `report ${i}`).toBeLessThanOrEqual(2 * WINDOW_US);
+        // Whole units only: of 10 units in 10 s, one is a second.
+        if (OWE_LONGER.includes(bench.algorithm)) {
+          expect(resetAfterUs, `report ${i}`).toBeGreaterThan(2 * WINDOW_US - US_PER_S);
+        }
+      }
+      const denied = await bench.expectExactDenial(limiter, "k", 1, T0 + 9 * US_PER_MS);
+      expect(denied.retryAfterUs).toBeLessThan(2 * WINDOW_US);
+    },
+  },
+  {
+    title: "a report forgives nothing that was owed under a higher limit",
+    run: async (bench) => {
+      const limiter = await bench.limiter();
+      await limiter.report("k", 18, T0);
+      await limiter.retune(bench.params(2), T0);
+      const before = await limiter.decide("k", 0, T0);
+      const { retryAfterUs } = await limiter.decide("k", 1, T0);
+      await limiter.report("k", 1, T0);
+      expect((await limiter.decide("k", 0, T0)).resetAfterUs).toBeGreaterThanOrEqual(before.resetAfterUs);
+      expect((await limiter.decide("k", 1, T0)).retryAfterUs).toBeGreaterThanOrEqual(retryAfterUs);
     },
   },
   {
@@ -239,7 +269,7 @@ const CASES: readonly Case[] = [
     run: async (bench) => {
       const limiter = await bench.limiter();
       for (let i = 1; i <= 9; i += 1) {
-        await limiter.charge("k", UNITS_MAX, T0 + i);
+        await limiter.report("k", UNITS_MAX, T0 + i);
         expect(await limiter.decide("k", 1, T0 + i), `report ${i}`).toMatchObject({
           outcome: "denied",
           remaining: 0,

@@ -17,7 +17,6 @@ const requests = fc.record(
     id: ids,
     tokens: fc.nat(COST_MAX),
     tier: fc.constantFrom(...TIERS),
-    extra: fc.jsonValue({ maxDepth: 2 }),
   },
   optional,
 );

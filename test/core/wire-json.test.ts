@@ -20,7 +20,7 @@ describe("a JSON request", () => {
   });
 
   it("says who asks for what, with ids as tokens", () => {
-    const text = '{"userId":"ü","apiKey":"k1","tokens":5,"tier":"strong","id":"o-7","later":[1]}';
+    const text = '{"userId":"ü","apiKey":"k1","tokens":5,"tier":"strong","id":"o-7"}';
     expect(parse(text)).toEqual({ key: "k1", user: "~w7w", cost: 5, tier: "strong", id: "o-7" });
   });
 
@@ -32,8 +32,24 @@ describe("a JSON request", () => {
     expect(parse('{"tokens":1e3}').cost).toBe(1_000);
   });
 
+  it.each(["token", "Tokens", "key", "cost", "__proto__", "constructor", "toString", ""])(
+    "names a field that there is not, and those there are: %j",
+    (name) => {
+      for (const value of [5, null, { tokens: 7 }]) {
+        const text = `{"tokens":1,${JSON.stringify(name)}:${JSON.stringify(value)}}`;
+        expect(() => parse(text)).toThrow(
+          expect.objectContaining({
+            code: "PARL_INVALID_ARGUMENT",
+            field: name,
+            message: `there is no field ${JSON.stringify(name)}; there are tokens, userId, apiKey, tier, id`,
+          }),
+        );
+      }
+    },
+  );
+
   it("takes a hostile name for a name", () => {
-    const text = '{"apiKey":"__proto__","userId":"constructor","__proto__":{"tokens":7,"tier":"none"}}';
+    const text = '{"apiKey":"__proto__","userId":"constructor"}';
     expect(parse(text)).toEqual({
       key: "~X19wcm90b19f",
       user: "constructor",

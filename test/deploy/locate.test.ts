@@ -2,9 +2,15 @@ import { execFileSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { locateNatsServer, locateRedisServer } from "../../deploy/setup/locate.mjs";
+import { locateNatsCli, locateNatsServer, locateRedisServer } from "../../deploy/setup/locate.mjs";
 import { isAtLeast } from "../../deploy/setup/version.mjs";
-import { makeScratchCheckout, natsScript, redisScript, repository } from "./scratch-checkout.ts";
+import {
+  makeScratchCheckout,
+  natsCliScript,
+  natsScript,
+  redisScript,
+  repository,
+} from "./scratch-checkout.ts";
 
 const NATS = {
   name: "nats-server",
@@ -30,14 +36,26 @@ const REDIS = {
   latest: "8.0.2",
 };
 
-describe.each([NATS, REDIS])("locating $name", (server) => {
-  const { name, locate, variable, script, setup, old, minimum, later, latest } = server;
+const NATS_CLI = {
+  name: "nats",
+  locate: locateNatsCli,
+  variable: "PARL_NATS_CLI",
+  script: natsCliScript,
+  setup: /npm run setup:nats-cli"/,
+  old: "0.4.0",
+  minimum: "0.5.0",
+  later: "0.5.1",
+  latest: "1.0.0",
+};
 
-  it("finds a server for this checkout that runs and tells the version it was found with", () => {
-    const located = locate({ root: repository, env: process.env });
-    expect(isAtLeast(located.version, minimum)).toBe(true);
-    expect(execFileSync(located.path, ["--version"], { encoding: "utf8" })).toContain(located.version);
-  });
+it.each([NATS, REDIS])("finds a $name for this checkout that runs and tells its version", (server) => {
+  const located = server.locate({ root: repository, env: process.env });
+  expect(isAtLeast(located.version, server.minimum)).toBe(true);
+  expect(execFileSync(located.path, ["--version"], { encoding: "utf8" })).toContain(located.version);
+});
+
+describe.each([NATS, REDIS, NATS_CLI])("locating $name", (server) => {
+  const { name, locate, variable, script, setup, old, minimum, later, latest } = server;
 
   it("takes a server on PATH that is new enough", () => {
     const checkout = makeScratchCheckout();

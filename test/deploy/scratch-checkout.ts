@@ -62,6 +62,7 @@ export function addSetup({ root }: ScratchCheckout): string {
 
 /** Bodies of scripts that say they are this server. */
 export const natsScript = (version: string): string => `echo "nats-server: v${version}"`;
+export const natsCliScript = (version: string): string => `[ "$1" = --version ] && echo v${version}`;
 export const redisScript = (version: string, name = "Redis"): string =>
   `echo "${name} server v=${version} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=e08dbad3e06f3fb"`;
 

@@ -120,7 +120,9 @@ describe("set-up without --with redis", () => {
     const checkout = makeRedisCheckout();
     const { exitCode, output } = await runSetup(checkout, checkout.script, "--with", "postgres");
     expect(exitCode).toBe(1);
-    expect(output).toBe(`set-up: "--with postgres" is unknown: say nothing, or "--with redis"\n`);
+    expect(output).toBe(
+      `set-up: "--with postgres" is unknown: say nothing, "--with redis" or "--with nats-cli"\n`,
+    );
   });
 });
 
@@ -243,13 +245,13 @@ describe("set-up with --with redis", () => {
     const checkout = makeRedisCheckout();
     addApt(checkout);
     const cache = join(checkout.root, ".parl");
-    for (const folder of ["redis-server.lock", "staging-redis-server-killed", "redis-server/usr/half"]) {
+    for (const folder of ["redis-server.lock", "staging-redis-server.killed", "redis-server/usr/half"]) {
       mkdirSync(join(cache, folder), { recursive: true });
     }
     utimesSync(join(cache, "redis-server.lock"), 0, 0);
-    mkdirSync(join(cache, "staging-nats-server-busy"));
+    mkdirSync(join(cache, "staging-nats-server.busy"));
     expect((await runWithRedis(checkout)).exitCode).toBe(0);
-    expect(checkout.cacheEntries()).toEqual([...OBTAINED, "staging-nats-server-busy"]);
+    expect(checkout.cacheEntries()).toEqual([...OBTAINED, "staging-nats-server.busy"]);
   });
 
   it("obtains the Redis again when its libraries are gone", async () => {

@@ -145,8 +145,8 @@ describe("set-up", () => {
     const lock = join(checkout.root, ".parl", "nats-server.lock");
     mkdirSync(lock, { recursive: true });
     utimesSync(lock, 0, 0);
-    mkdirSync(join(checkout.root, ".parl", "staging-nats-server-killed"));
-    writeFileSync(join(checkout.root, ".parl", "staging-nats-server-killed", "nats-server"), "half");
+    mkdirSync(join(checkout.root, ".parl", "staging-nats-server.killed"));
+    writeFileSync(join(checkout.root, ".parl", "staging-nats-server.killed", "nats-server"), "half");
 
     expect((await runSetup(checkout, script)).exitCode).toBe(0);
     expect(checkout.cacheEntries()).toEqual(OBTAINED);

@@ -55,6 +55,14 @@ describe("names the field at fault, as the caller spelled it", () => {
     [{ key: "a", tokens: null }, "tokens", /got null/],
     [{ key: "a", tier: "psychic" }, "tier", /tier must be one of approximate, leased, strong, got "psychic"/],
     [{ key: "a", tier: null }, "tier", /got null/],
+    [
+      { key: "a", token: 5 },
+      "token",
+      /^there is no field "token"; there are tenant, tenantId, key, .*tokens, /,
+    ],
+    [{ key: "a", cost: null }, "cost", /^there is no field "cost"; /],
+    [{ kee: "a" }, "kee", /^there is no field "kee"; /],
+    [{ key: "a", what: "key" }, "what", /^there is no field "what"; /],
   ])("%j", (given, field, message) => {
     expect(problemOf(given)).toEqual({
       code: "PARL_INVALID_ARGUMENT",

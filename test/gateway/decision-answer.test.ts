@@ -76,7 +76,7 @@ it("explains a denial that no policy's quota caused", () => {
     failureMode: "deny",
   } as const;
   expect(JSON.parse(decisionAnswer(result, undefined).body)).toMatchObject({
-    detail: "no shard answered, and for this tenant that means no (onFailure: deny)",
+    detail: "nobody could decide this, and for this tenant that means no (onFailure: deny)",
     "violated-policies": [],
   });
 });

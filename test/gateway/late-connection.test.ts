@@ -11,7 +11,10 @@ class Door {
 }
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 it("is there after the first attempt when that works", async () => {
   const door = new Door();
@@ -23,18 +26,25 @@ it("is there after the first attempt when that works", async () => {
   expect(door.isClosed).toBe(true);
 });
 
-it("tries again every second until it works", async () => {
+it("tries again until it works, and waits longer after each failure", async () => {
+  // Draws the longest waits: 500 ms, 1,000, 2,000.
+  vi.spyOn(Math, "random").mockReturnValue(1);
   let attempts = 0;
   const door = new Door();
   const late = new LateConnection(() =>
-    (attempts += 1) < 3 ? Promise.reject(new Error("nobody home")) : Promise.resolve(door),
+    (attempts += 1) < 4 ? Promise.reject(new Error("nobody home")) : Promise.resolve(door),
   );
   await late.tried;
-  await vi.advanceTimersByTimeAsync(999);
-  expect(attempts).toBe(1);
-  await vi.advanceTimersByTimeAsync(1_001);
-  expect(attempts).toBe(3);
+  expect(late.error).toEqual(new Error("nobody home"));
+  for (const waitMs of [500, 1_000, 2_000]) {
+    const before = attempts;
+    await vi.advanceTimersByTimeAsync(waitMs - 1);
+    expect(attempts).toBe(before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(attempts).toBe(before + 1);
+  }
   expect(late.current).toBe(door);
+  expect(late.error).toBeUndefined();
 });
 
 it("stops trying once closed, and shuts what opens after that", async () => {

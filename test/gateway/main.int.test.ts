@@ -86,6 +86,30 @@ it("lets a leaky queue's caller know how long to wait before going ahead", async
   expect(answers[1]?.json.delayMs).toBeGreaterThan(0);
 });
 
+it("takes the largest report there is for no more than two bursts, and none beyond", async () => {
+  const usage = { tenant: "acme", key: "greedy" };
+  const beyond = await http.post("/v1/report", { ...usage, tokens: 2 ** 50 });
+  expect(beyond).toMatchObject({
+    status: 400,
+    json: {
+      error: {
+        field: "tokens",
+        message: expect.stringMatching(/from 0 to 2147483647, got 1125899906842624$/),
+      },
+    },
+  });
+  expect((await http.get("/allow?tenant=acme&key=greedy&tokens=0")).json.remaining).toBe(100);
+  for (let i = 0; i < 3; i += 1) {
+    const { json } = await http.post("/v1/report", { ...usage, tokens: 2 ** 31 - 1 });
+    expect(json).toMatchObject({ charged: 2 ** 31 - 1, remaining: 0 });
+    expect(json.resetAfterMs).toBeGreaterThan(119_000);
+    expect(json.resetAfterMs).toBeLessThanOrEqual(120_000);
+  }
+  const denied = await http.get("/allow?tenant=acme&key=greedy");
+  expect(denied.status).toBe(429);
+  expect(denied.json.retryAfterMs).toBeLessThanOrEqual(60_600);
+});
+
 it("checks, reports and observes by POST, under the names of either wire", async () => {
   const check = await http.post("/v1/check", { tenantId: "acme", apiKey: "k.1", userId: "u1", tokens: 5 });
   expect(check).toMatchObject({ status: 200, json: { remaining: 95, policy: "per-key" } });
@@ -130,8 +154,16 @@ it("refuses bad input naming the field, charges nothing and keeps the connection
       isReused: true,
     });
   }
-  for (const body of [{ key: "erin", tokens: "1" }, { key: "erin", tokens: -1 }, { key: 7 }, {}]) {
-    expect((await http.post("/v1/check", body)).status).toBe(400);
+  for (const [body, field] of [
+    [{ key: "erin", tokens: "1" }, "tokens"],
+    [{ key: "erin", tokens: -1 }, "tokens"],
+    [{ key: "erin", token: 5 }, "token"],
+    [{ key: 7 }, "key"],
+    [{}, "key"],
+  ] as const) {
+    for (const path of ["/v1/check", "/v1/report"]) {
+      expect(await http.post(path, body)).toMatchObject({ status: 400, json: { error: { field } } });
+    }
   }
   const strong = await http.get("/allow?key=erin&tier=strong");
   expect(strong).toMatchObject({

@@ -34,6 +34,10 @@ it.each([
   [{ what: "key" }, "key"],
   [{ what: "key", user: "u1" }, "key"],
   [{ what: "key", key: "a", tokens: -1 }, "tokens"],
+  [{ what: "key", key: "a", token: 1 }, "token"],
+  [{ what: "policy", policy: "per-key", key: "a" }, "key"],
+  [{ what: "shard", shard: 7, of: 64 }, "of"],
+  [{ what: "region", region: "eu" }, "region"],
 ])("refuses %j, naming %s", (given, field) => {
   expect(() => asked(given)).toThrow(expect.objectContaining({ code: "PARL_INVALID_ARGUMENT", field }));
   expect(() => asked(given)).toThrow(ParlError);

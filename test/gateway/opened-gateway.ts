@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RegionAddress } from "../../client/connect-region.ts";
 import { SHARDS_DEFAULT } from "../../core/key.ts";
-import { startGateway } from "../../gateway/main.ts";
+import { startGateway, type GatewayOptions } from "../../gateway/main.ts";
 import { HttpConnection, type HttpReply } from "../harness/http-connection.ts";
 import { parsePrometheusText, sumOf } from "../harness/prometheus-text.ts";
 
@@ -32,14 +32,20 @@ export interface OpenedGateway {
   close(): Promise<void>;
 }
 
-export async function openGateway(...regions: RegionAddress[]): Promise<OpenedGateway> {
+export function openGateway(...regions: RegionAddress[]): Promise<OpenedGateway> {
+  return openGatewayBefore({ name: "nats", regions, shards: SHARDS_DEFAULT });
+}
+
+export async function openGatewayBefore(
+  backend: GatewayOptions["backend"],
+  policies = POLICIES,
+): Promise<OpenedGateway> {
   const folder = await mkdtemp(join(tmpdir(), "parl-gateway-"));
   const policyFile = join(folder, "policies.yaml");
-  await writeFile(policyFile, POLICIES);
+  await writeFile(policyFile, policies);
   const logged: string[] = [];
   const gateway = await startGateway({
-    regions,
-    shards: SHARDS_DEFAULT,
+    backend,
     port: 0,
     host: "127.0.0.1",
     policyFile,

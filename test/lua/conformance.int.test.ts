@@ -38,7 +38,7 @@ runLimiterConformance({
     let limiter = limiterOf(first);
     return {
       decide: (key, cost, nowUs) => limiter.check(id(key), cost, micros(nowUs)),
-      charge: async (key, cost, nowUs) => void (await limiter.report(id(key), cost, micros(nowUs))),
+      report: async (key, cost, nowUs) => void (await limiter.report(id(key), cost, micros(nowUs))),
       retune: (params) => {
         limiter = limiterOf(params);
       },

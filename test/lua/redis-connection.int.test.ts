@@ -27,7 +27,28 @@ describe("a connection", () => {
     await expect(cluster).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
   });
 
-  it.each(["", "localhost", "http://127.0.0.1:6379", "redis://"])("needs a URL, not %s", async (url) => {
+  it("to a database is to that one or fails, also where there is none of that number", async () => {
+    const server = await startRedisServer();
+    onTestFinished(() => server.stop());
+    const third = await connectRedis(`${server.url}/3`);
+    await third.set("here", "1");
+    third.disconnect();
+    const first = await connectRedis(server.url);
+    expect(await first.dbsize()).toBe(0);
+    expect(await first.info("keyspace")).toContain("db3:keys=1");
+    first.disconnect();
+    await expect(connectRedis(`${server.url}/99`)).rejects.toThrow("DB index is out of range");
+  });
+
+  it.each([
+    "",
+    "localhost",
+    "http://127.0.0.1:6379",
+    "redis://",
+    "redis://h/zero",
+    "redis://h/-1",
+    "redis://h?db=1",
+  ])("needs a URL, not %s", async (url) => {
     await expect(connectRedis(url)).rejects.toMatchObject({ code: "PARL_INVALID_ARGUMENT", field: "redis" });
   });
 

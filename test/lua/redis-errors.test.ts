@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ParlError } from "../../core/errors.ts";
-import { isNoScript, parlErrorOf } from "../../lua/redis-errors.ts";
+import { isNoScript, parlErrorOf, redisFaultOf } from "../../lua/redis-errors.ts";
 
 describe("an error of Redis or its client becomes one of ours", () => {
   it.each([
@@ -45,4 +45,31 @@ it("only a script that was not there is called again", () => {
   expect(isNoScript(new Error("NOSCRIPT No matching script. Please use EVAL."))).toBe(true);
   expect(isNoScript(new Error("ERR about a NOSCRIPT"))).toBe(false);
   expect(isNoScript(undefined)).toBe(false);
+});
+
+describe("what was wrong with Redis", () => {
+  it.each([
+    ["OOM command not allowed when used memory > 'maxmemory'.", "full"],
+    ["BUSY Redis is busy running a script.", "busy"],
+    ["READONLY You can't write against a read only replica.", "read_only"],
+    ["LOADING Redis is loading the dataset in memory", "loading"],
+    ["MASTERDOWN Link with MASTER is down", "primary_down"],
+    ["NOREPLICAS Not enough good replicas to write.", "too_few_replicas"],
+    ["MISCONF Redis is configured to save RDB snapshots", "not_persisting"],
+    ["MOVED 3999 127.0.0.1:6381", "cluster"],
+    ["CLUSTERDOWN Hash slot not served", "cluster"],
+    ["NOAUTH Authentication required.", "access"],
+    ["WRONGTYPE Operation against a key holding the wrong kind of value", "foreign_key"],
+    ["Stream isn't writeable and enableOfflineQueue options is false", "unreachable"],
+    ["connect ECONNREFUSED 127.0.0.1:1", "unreachable"],
+    ["user_script:3: attempt to perform arithmetic on a nil value", "other"],
+    ["constructor", "other"],
+  ])("is one word: %s", (message, fault) => {
+    expect(redisFaultOf(parlErrorOf(new Error(message)))).toBe(fault);
+  });
+
+  it("is told from what this side gave up by itself", () => {
+    expect(redisFaultOf(new ParlError("PARL_DEADLINE_EXCEEDED", "late"))).toBe("timeout");
+    expect(redisFaultOf(new ParlError("PARL_OVERLOADED", "Redis owes 10 answers"))).toBe("crowded");
+  });
 });

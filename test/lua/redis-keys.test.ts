@@ -55,6 +55,20 @@ it("ids that differ have keys that differ", () => {
   expect(new Set(ids.map((id) => keys("p").of(id))).size).toBe(ids.length);
 });
 
+it("keys of tenants are of their own, whatever tenants and keys are called", () => {
+  expect(keys("per-key").ofOwner("acme.key.alice")).toBe("parl:{acme.key.alice}:per-key:gcra:zq0ao");
+  expect(RedisKeys.ofAnswer("acme", "r1")).toBe("parl:{acme}:id:r1");
+  const all = [
+    keys("id").of("acme"),
+    keys("id").of("acme.key.alice"),
+    keys("id").ofOwner("acme.key.alice"),
+    keys("id").ofOwner("acme._org"),
+    RedisKeys.ofAnswer("acme", "gcra"),
+    RedisKeys.ofAnswer("acme", "zq0ao"),
+  ];
+  expect(new Set(all).size).toBe(all.length);
+});
+
 it("what is no id is refused by name", () => {
   expect(() => keys("p").of("")).toThrow(expect.objectContaining({ field: "key" }));
   expect(() => keys("p").of("\ud800")).toThrow(expect.objectContaining({ code: "PARL_INVALID_ARGUMENT" }));

@@ -369,6 +369,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
       draw: () => this.#region.prng.u32(),
       travelling: () => (this.#shard === undefined ? undefined : { table: this.#shard, epoch: this.#epoch }),
       staging: () => new StagedModel(),
+      refused: () => undefined,
       pageBytes: PAGE_BYTES,
     });
   }

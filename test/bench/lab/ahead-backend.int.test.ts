@@ -35,7 +35,7 @@ describe("clients that fetch ahead", () => {
   ])(
     "%i at once, at %i a second, decide as the model does, asked one after the other",
     async (batch, rate) => {
-      const { events } = labTrace({ seed: 3, keys: 1, rate, durationUs: 2 * US_PER_S, shape: "spiky" });
+      const { events } = labTrace({ seed: 3, keys: 1, rate, durationUs: 2 * US_PER_S, arrivals: "spiky" });
       const backend = await ahead(events, batch);
       const { admitted } = await drive(events, backend, { pace: "max", nowUs, batch: 1 });
       const model = new LocalAllocation(BUCKET, CLIENTS, batch);

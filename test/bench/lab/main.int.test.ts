@@ -1,8 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Result } from "../../../bench/lab/result.ts";
+import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
+import { jsonText, type Result } from "../../../bench/lab/result.ts";
+import { selectionPage } from "../../../bench/lab/selection/page.ts";
+import { measuredResults } from "./measured-results.ts";
 import { runBench, runShell } from "../run-bench.ts";
 
 let folder: string;
@@ -35,6 +38,39 @@ describe("npm run lab", () => {
     const { code, stdout, stderr } = await runBench("lab/main.ts", "boundary-burst", "burst");
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toMatch(/^NAME must be one of boundary-burst, .*, got "burst"\n$/);
+  });
+
+  it("makes the selection page of the results that are there, beside their folder", async () => {
+    const lab = join(folder, "lab");
+    await mkdir(lab);
+    const results = await measuredResults();
+    for (const [name, result] of results) await writeFile(join(lab, `${name}.json`), jsonText(result));
+    const { code, stdout, stderr } = await runBench("lab/main.ts", "--selection", "--out", lab);
+    const path = join(folder, "SELECTION.md");
+    expect([code, stdout, stderr]).toEqual([0, "", `${path}\n`]);
+    expect(await readFile(path, "utf8")).toBe(selectionPage(results, EXPERIMENTS, "lab"));
+  });
+
+  it("keeps the page that was there when a result is missing, of a quick run, or no result", async () => {
+    const lab = join(folder, "lab");
+    const path = join(folder, "SELECTION.md");
+    await mkdir(lab);
+    await writeFile(path, "old\n");
+    const results = await measuredResults();
+    results.set("hot-log", { ...results.get("hot-log")!, quick: true });
+    results.delete("expiry");
+    for (const [name, result] of results) await writeFile(join(lab, `${name}.json`), jsonText(result));
+    const refused = async (...flags: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runBench("lab/main.ts", "--selection", "--out", lab, ...flags);
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(await readFile(path, "utf8")).toBe("old\n");
+      return stderr;
+    };
+    expect(await refused()).toBe(`hot-log in ${lab} ran with --quick: run \`npm run lab -- hot-log\`\n`);
+    expect(await refused("--quick")).toMatch(/^no result of expiry: .*; run `npm run lab -- expiry`\n$/);
+    expect(await refused("hot-log")).toMatch(/^NAME must be left out with --selection, got "hot-log"\n$/);
+    await writeFile(join(lab, "expiry.json"), "{");
+    expect(await refused()).toMatch(/^cannot read .*expiry\.json: .*; run `npm run lab -- expiry` again\n$/);
   });
 
   it("leaves the result that was there, whole, when the disk has no room", async () => {

@@ -1,0 +1,81 @@
+/**
+ * Results of the lab for tests of what is made of them: those that are exact as they are committed, and invented ones
+ * in place of what a machine would have to measure.
+ */
+import { readFile } from "node:fs/promises";
+import { ALGORITHMS } from "../../../algorithms/algorithm.ts";
+import type { Finding } from "../../../bench/lab/experiment.ts";
+import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
+import type { Result } from "../../../bench/lab/result.ts";
+
+const BACKENDS = ["local", "redis"] as const;
+
+/** An experiment's name and rows that it could have found. */
+const INVENTED: Readonly<Record<string, readonly Finding[]>> = {
+  "bytes-per-key": ALGORITHMS.flatMap((algorithm) =>
+    BACKENDS.flatMap((backend) =>
+      (algorithm === "sliding-log" ? [1, 10] : [1]).map((hits) => ({
+        algorithm,
+        backend,
+        keys: 10_000_000 / hits,
+        hits,
+        bytes_per_key: keyBytes(algorithm, backend) + (hits === 1 ? 0 : 240),
+      })),
+    ),
+  ),
+  "hot-log": [1, 100, 1_000_000].flatMap((admitted) => [
+    { algorithm: "sliding-log", backend: "redis", admitted, bytes: 180 + 13.4 * admitted },
+    { algorithm: "gcra", backend: "redis", admitted, bytes: 104 },
+  ]),
+  expiry: [
+    { lifetime: "lifetime of its debt", at_s: 4.5, keys: 1_000_000, used_bytes: 190_000_000 },
+    { lifetime: "lifetime of its debt", at_s: 16.5, keys: 0, used_bytes: 120_000 },
+    { lifetime: "none to speak of", at_s: 20, keys: 1_000_000, used_bytes: 190_500_000 },
+  ],
+  "local-and-redis": ALGORITHMS.flatMap((algorithm) =>
+    BACKENDS.flatMap((backend) =>
+      [null, 50_000, 100_000].map((asked_per_s) => ({
+        algorithm,
+        backend,
+        asked_per_s,
+        decisions_per_s: backend === "local" ? 5_120_000 : 112_000,
+        p99_us: backend === "local" ? 1.37 : 1_730,
+        redis_us_per_decision: backend === "local" ? null : 4.56,
+      })),
+    ),
+  ),
+  batching: ["GCRA, pipelined", "GCRA, one call"].flatMap((way) =>
+    [1, 64].map((batch) => ({ way, batch, decisions_per_s: 21_300 * batch, p50_us: 43.2 })),
+  ),
+  "several-redis": [1, 2, 3].map((servers) => ({
+    way: "64 in a call",
+    servers,
+    decisions_per_s: 150_000 + 10_000 * servers,
+  })),
+};
+
+function keyBytes(algorithm: string, backend: string): number {
+  if (algorithm === "sliding-log") return backend === "local" ? 75 : 278;
+  if (backend === "redis") return 182;
+  return algorithm === "gcra" || algorithm === "leaky-queue" || algorithm === "fixed-window" ? 14.3 : 19.1;
+}
+
+export async function measuredResults(): Promise<Map<string, Result>> {
+  const results = await Promise.all(
+    EXPERIMENTS.map(async ({ name, title, hypothesis, isExact }): Promise<Result | undefined> => {
+      if (isExact) return JSON.parse(await committed(`${name}.json`)) as Result;
+      const rows = INVENTED[name];
+      if (rows === undefined) return undefined;
+      const machine = { cpu: "Abacus", cores: 2, memory_gib: 24, node: "v24.0.0", commit: "0123456789ab" };
+      const where = { machine, redis: "7.0.15", date: "2026-01-02T03:04:05.678Z" };
+      return { experiment: name, title, hypothesis, seed: 1, ...where, rows };
+    }),
+  );
+  return new Map(
+    results.filter((result) => result !== undefined).map((result) => [result.experiment, result]),
+  );
+}
+
+function committed(name: string): Promise<string> {
+  return readFile(new URL(`../../../docs/lab/${name}`, import.meta.url), "utf8");
+}
