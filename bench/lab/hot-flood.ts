@@ -22,18 +22,21 @@ export interface HotFloodOptions {
 export class HotFlood implements AsyncDisposable {
   readonly #child: ChildProcess;
   #startMs = 0;
+  /** What it said last when it failed. */
+  #words = "";
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    child.stderr?.on("data", (chunk) => (this.#words += String(chunk)));
   }
 
   /** Resolves when the flood has reached the server. @throws ParlError PARL_UNAVAILABLE when it does not */
   static async start({ address: { host, port }, ...rest }: HotFloodOptions): Promise<HotFlood> {
     // Of a connection's options no more than can be written down.
     const options: HotFloodOptions = { address: { host, port }, ...rest };
-    const flood = new HotFlood(
-      fork(new URL("hot-flood-child.ts", import.meta.url), [JSON.stringify(options)]),
-    );
+    const program = new URL("hot-flood-child.ts", import.meta.url);
+    const stdio = ["ignore", "inherit", "pipe", "ipc"] as const;
+    const flood = new HotFlood(fork(program, [JSON.stringify(options)], { stdio: [...stdio] }));
     await flood.#answer();
     flood.#startMs = performance.now();
     return flood;
@@ -56,8 +59,10 @@ export class HotFlood implements AsyncDisposable {
   async #answer(): Promise<number> {
     const settled = new AbortController();
     const { signal } = settled;
-    const died = once(this.#child, "exit", { signal }).then(([code, killedBy]) => {
-      throw new ParlError("PARL_UNAVAILABLE", `the flood ended early (${String(killedBy ?? code)})`);
+    // "close" comes when its last words are read.
+    const died = once(this.#child, "close", { signal }).then(([code, killedBy]) => {
+      const why = /^\w*Error: (.*)$/m.exec(this.#words)?.[1] ?? String(killedBy ?? code);
+      throw new ParlError("PARL_UNAVAILABLE", `the flood ended early: ${why}`);
     });
     try {
       const [answer] = await Promise.race([once(this.#child, "message", { signal }), died]);

@@ -44,8 +44,11 @@ describe("a hot key's flood", () => {
     expect(made).toBeGreaterThanOrEqual(4);
   });
 
-  it("that cannot begin says so", async () => {
+  it("that cannot begin says so, and why", async () => {
     await nodes.connections[0]!.script("FLUSH");
-    await expect(start()).rejects.toMatchObject({ code: "PARL_UNAVAILABLE" });
+    await expect(start()).rejects.toMatchObject({
+      code: "PARL_UNAVAILABLE",
+      message: expect.stringContaining("NOSCRIPT") as string,
+    });
   });
 });
