@@ -118,6 +118,9 @@ export class RedisFlood implements Disposable {
       this.#answered += 1;
       from = end + 1;
     }
+    if (this.#answered > this.#asked) {
+      this.#fail("PARL_INTERNAL", `Redis answered ${this.#answered} lines, and was asked for ${this.#asked}`);
+    }
     while (this.#waits.length > 0 && this.#waits[0]!.until <= this.#answered) this.#waits.shift()!.resolve();
   }
 

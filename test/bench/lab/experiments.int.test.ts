@@ -119,6 +119,7 @@ describe("a quick run", () => {
     }
     const sub = rows.filter(({ relief }) => String(relief).includes("sub-keys"));
     expect(Math.max(...column(sub, "over_admit_pct"))).toBe(0);
+    expect(refused("2 sub-keys")).toBeLessThan(refused("one key") + 5);
     expect(refused("50 sub-keys")).toBeGreaterThan(refused("2 sub-keys"));
     expect(refused("4 sub-keys, by uneven client")).toBeGreaterThan(refused("one key") + 5);
   });

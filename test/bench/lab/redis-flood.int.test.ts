@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodedCommands, encodedDecisions, RedisFlood } from "../../../bench/lab/redis-flood.ts";
 import { RedisNodes } from "../../../bench/redis-nodes.ts";
@@ -23,6 +26,29 @@ function asks(key: string, count: number) {
 
 async function remaining(key: string): Promise<number> {
   return (await limiter.check(key, 0, NOW_US)).remaining;
+}
+
+/** A server that answers each question with such pieces, one by one, whatever it is asked. */
+async function answering(answers: readonly (readonly string[])[]) {
+  const server = createServer((socket) => {
+    void (async () => {
+      socket.setNoDelay(true);
+      for (const pieces of answers) {
+        await once(socket, "data");
+        for (const piece of pieces) {
+          socket.write(piece);
+          // Until it has been read at the other end, as far as one can know.
+          for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+        }
+      }
+    })();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: { host: "127.0.0.1", port },
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => void server.close(() => resolve())),
+  };
 }
 
 describe("a flood", () => {
@@ -55,6 +81,20 @@ describe("a flood", () => {
       message: expect.stringContaining("unknown command") as string,
     });
     await expect(flood.send(call)).rejects.toMatchObject({ code: "PARL_INTERNAL" });
+  });
+
+  it("does not take more answers than it was asked for", async () => {
+    using flood = await RedisFlood.open(nodes.connections[0]!.options);
+    const calls = { bytes: encodedCommands([["PING"], ["PING"]]), answerLines: 1 };
+    await expect(flood.send(calls)).rejects.toMatchObject({ code: "PARL_INTERNAL" });
+  });
+
+  it("finds errors at the beginning of a line only, however its bytes arrive", async () => {
+    await using server = await answering([["*2\r\n:", "-1\r\n:", "-2", "\r", "\n"], ["-ERR no\r\n"]]);
+    using flood = await RedisFlood.open(server.address);
+    const bytes = encodedCommands([["PING"]]);
+    await flood.send({ bytes, answerLines: 3 });
+    await expect(flood.send({ bytes, answerLines: 1 })).rejects.toThrow("-ERR no");
   });
 
   it("leaves nobody waiting when it is ended", async () => {
