@@ -33,15 +33,16 @@ async function answering(answers: readonly (readonly string[])[]) {
   const server = createServer((socket) => {
     void (async () => {
       socket.setNoDelay(true);
-      for (const pieces of answers) {
-        await once(socket, "data");
-        for (const piece of pieces) {
+      let answered = 0;
+      for await (const _question of socket) {
+        for (const piece of answers[answered] ?? []) {
           socket.write(piece);
           // Until it has been read at the other end, as far as one can know.
           for (let turn = 0; turn < 20; turn += 1) await setImmediate();
         }
+        answered += 1;
       }
-    })();
+    })().catch(() => undefined); // Who asked has gone.
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
