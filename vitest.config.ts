@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -7,6 +8,8 @@ export default defineConfig({
     setupFiles: ["./test/fixed-seeds.ts"],
     // Real servers on a busy machine may miss a moment; what is broken fails twice.
     retry: process.env["CI"] === undefined ? 0 : 1,
+    // Tests with real servers wait most of their time: with one worker two cores would be idle half of it.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
