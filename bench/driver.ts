@@ -36,6 +36,8 @@ export interface DriveOptions {
   /** Called between batches: lets others have a turn. What it takes is charged to what is due meanwhile. */
   readonly breathe?: () => Promise<void>;
   readonly onProgress?: (share: number) => void;
+  /** At pace `real`, for each event: how late its answer was. */
+  readonly onLatency?: (index: number, latencyUs: number) => void;
 }
 
 export interface DriveResult {
@@ -126,6 +128,13 @@ abstract class Run implements VerdictSink {
 }
 
 class OpenLoop extends Run {
+  readonly #onLatency: DriveOptions["onLatency"];
+
+  constructor(events: EventColumns, options: DriveOptions) {
+    super(events, options);
+    this.#onLatency = options.onLatency;
+  }
+
   override submittable(next: number): number {
     const elapsedUs = this.nowUs() - this.startUs;
     const most = Math.min(this.events.count, next + this.batch);
@@ -136,7 +145,9 @@ class OpenLoop extends Run {
 
   override decided(index: number, isAllowed: boolean): void {
     super.decided(index, isAllowed);
-    this.record(this.nowUs() - this.startUs - this.#dueUs(index));
+    const latencyUs = this.nowUs() - this.startUs - this.#dueUs(index);
+    this.record(latencyUs);
+    this.#onLatency?.(index, latencyUs);
   }
 
   /** From the start of the run; whole, so that no digits are lost to the epoch. */

@@ -43,11 +43,11 @@ export class RedisNodes implements AsyncDisposable {
     this.#owned = owned;
   }
 
-  /** Starts so many. @throws ParlError PARL_UNAVAILABLE when there is no Redis to start */
-  static async start(count = 1): Promise<RedisNodes> {
+  /** Starts so many, with a module if there is one. @throws ParlError PARL_UNAVAILABLE when there is no Redis to start */
+  static async start(count = 1, module?: string): Promise<RedisNodes> {
     await using owned = new AsyncDisposableStack();
     const urls: string[] = [];
-    for (let node = 0; node < count; node += 1) urls.push(owned.use(await startRedis()).url);
+    for (let node = 0; node < count; node += 1) urls.push(owned.use(await startRedis(module)).url);
     const connections = await connected(urls, owned);
     return new RedisNodes(connections, await versionOf(connections), owned.move());
   }

@@ -10,12 +10,22 @@ export interface RedisProcess extends AsyncDisposable {
   readonly version: string;
 }
 
-/** @throws ParlError PARL_UNAVAILABLE when there is none to start, or it does not start */
-export async function startRedis(): Promise<RedisProcess> {
+/**
+ * @param module a file that Redis loads
+ * @throws ParlError PARL_UNAVAILABLE when there is none to start, or it does not start
+ */
+export async function startRedis(module?: string): Promise<RedisProcess> {
   await using started = new AsyncDisposableStack();
   const { path, version } = located();
   const port = String(await freePort());
-  const settings = { port, bind: "127.0.0.1", dir: tmpdir(), save: "", appendonly: "no" };
+  const settings = {
+    port,
+    bind: "127.0.0.1",
+    dir: tmpdir(),
+    save: "",
+    appendonly: "no",
+    ...(module !== undefined && { loadmodule: module }),
+  };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   await startChild(started, { path, args, ready: /Ready to accept connections/ });
   const running = started.move();

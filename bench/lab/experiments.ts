@@ -8,12 +8,17 @@ import { bytesPerKey } from "./bytes-per-key.ts";
 import { clockSkew } from "./clock-skew.ts";
 import type { Experiment } from "./experiment.ts";
 import { expiry } from "./expiry.ts";
+import { fairness } from "./fairness.ts";
+import { hotKeyRelief } from "./hot-key-relief.ts";
+import { hotKeys } from "./hot-keys.ts";
 import { hotLog } from "./hot-log.ts";
 import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
 import { peers } from "./peers.ts";
 import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
+import { redisCell } from "./redis-cell.ts";
+import { serverClock } from "./server-clock.ts";
 import { severalRedis } from "./several-redis.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -24,10 +29,15 @@ export const EXPERIMENTS: readonly Experiment[] = [
   localAndRedis,
   batching,
   severalRedis,
+  hotKeys,
+  hotKeyRelief,
+  fairness,
   accuracyMemory,
   logBreakEven,
   burstShaping,
   clockSkew,
+  serverClock,
+  redisCell,
   preAllocatedBucket,
   oneKeyCounter,
   approximateLogs,

@@ -1,4 +1,4 @@
-/** Traces of experiments that measure: Zipf 1.1 over so many keys, one unit a request, from the lab's seed. */
+/** Traces of experiments that measure: Zipf over so many keys, one unit a request, from the lab's seed. */
 import type { Shape } from "../arrivals.ts";
 import type { NamedEvents } from "../backend.ts";
 import { EventColumns, nameKeys } from "../events.ts";
@@ -11,6 +11,7 @@ export interface LabTrace extends NamedEvents {
 
 export function labTrace({
   arrivals = "steady",
+  zipfS = 1.1,
   ...size
 }: {
   readonly seed: number;
@@ -19,6 +20,8 @@ export function labTrace({
   readonly durationUs: number;
   /** Steady, unless it is said. */
   readonly arrivals?: Shape;
+  /** 1.1 unless it is said. */
+  readonly zipfS?: number;
 }): LabTrace {
   const header = {
     ...size,
@@ -27,7 +30,7 @@ export function labTrace({
     costMax: 1,
     dist: "zipf",
     shape: arrivals,
-    zipfS: 1.1,
+    zipfS,
   } as const;
   const events = new EventColumns();
   for (const batch of generateEvents(header)) events.append(batch);

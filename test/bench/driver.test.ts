@@ -101,6 +101,28 @@ describe("the open loop", () => {
   });
 });
 
+describe("who wants to know each event's own latency", () => {
+  it("is told it once, counted from the moment it was due", async () => {
+    const clock = new WorkClock();
+    const late = new Map<number, number>();
+    await drive(metronome(300), new SyncBackend(clock, new Map([[100, 500]])), {
+      pace: "real",
+      nowUs: clock.nowUs,
+      onLatency: (index, latencyUs) => {
+        expect(late.has(index)).toBe(false);
+        late.set(index, latencyUs);
+      },
+    });
+    expect(late.size).toBe(300);
+    expect(late.get(99)).toBeLessThan(5);
+    expect(late.get(100)).toBeGreaterThan(499);
+    // Due 200 µs after the stall began.
+    expect(late.get(110)).toBeGreaterThan(299);
+    expect(late.get(110)).toBeLessThan(350);
+    expect(late.get(200)).toBeLessThan(5);
+  });
+});
+
 describe("back to back", () => {
   it("measures service time, whatever the trace's own pace", async () => {
     const clock = new WorkClock();

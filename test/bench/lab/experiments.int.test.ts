@@ -84,6 +84,87 @@ describe("a quick run", () => {
     expect(Math.min(...column(rows, "decisions_per_s"))).toBeGreaterThan(0);
   });
 
+  it("finds that one of two places has the whole hot key, here and in Redis", async () => {
+    const rows = await quickRun("hot-keys");
+    expect(rows).toHaveLength(16);
+    for (const place of ["1 shard here", "2 shards here", "1 Redis", "2 Redis"]) {
+      const shares = column(those(rows, { place }), "hottest_pct");
+      expect(shares).toEqual(shares.toSorted((left, right) => left - right));
+      expect(shares.at(-1)).toBe(100);
+      const busiest = column(those(rows, { place }), "busiest_place_pct");
+      expect(busiest[0]).toBeLessThan(place.startsWith("2") ? 60 : 101);
+      expect(busiest.at(-1)).toBe(100);
+    }
+    for (const row of rows) {
+      const isShared = row["traffic"] !== "one key" && row["place"] !== "2 shards here";
+      expect(row["median_p99_us"] === null).toBe(!isShared);
+      expect(row["hottest_p99_us"] === null).toBe(row["place"] === "2 shards here");
+      expect(row["median_per_s"]).toBeLessThanOrEqual(row["hottest_per_s"] as number);
+      expect(row["redis_cpu_pct"] === null).toBe(String(row["place"]).endsWith("here"));
+    }
+  });
+
+  it("finds what relief costs: units ahead go beyond the burst at most by what is held, sub-keys never", async () => {
+    const rows = await quickRun("hot-key-relief");
+    expect(rows).toHaveLength(27);
+    const steady = { demand: "120 % of the limit" };
+    const refused = (relief: string): number => column(those(rows, { ...steady, relief }), "refused_pct")[0]!;
+    expect(those(rows, { relief: "one key", over_admit_pct: 0, under_admit_pct: 0 })).toHaveLength(3);
+    expect(refused("one key")).toBeGreaterThan(1);
+    for (const ahead of [10, 100, 500]) {
+      const those3 = those(rows, { relief: `${ahead} fetched ahead` });
+      const heldPct = (100 * 4 * (ahead - 1)) / 1_000;
+      expect(Math.max(...column(those3, "over_admit_pct"))).toBeLessThanOrEqual(heldPct);
+      expect(Math.max(...column(those3, "round_trips_per_decision"))).toBeLessThan(0.3);
+    }
+    const sub = rows.filter(({ relief }) => String(relief).includes("sub-keys"));
+    expect(Math.max(...column(sub, "over_admit_pct"))).toBe(0);
+    expect(refused("2 sub-keys")).toBeLessThan(refused("one key") + 5);
+    expect(refused("50 sub-keys")).toBeGreaterThan(refused("2 sub-keys"));
+    expect(refused("4 sub-keys, by uneven client")).toBeGreaterThan(refused("one key") + 5);
+  });
+
+  it("asks by both clocks, one at a time and pipelined, and says what the server's costs it", async () => {
+    const rows = await quickRun("server-clock");
+    expect(rows).toHaveLength(8 * 2 * 2);
+    for (const row of those(rows, { clock: "server" })) {
+      const { algorithm, way } = row;
+      const [told] = those(rows, { algorithm: algorithm!, way: way!, clock: "app" });
+      const more = (row["redis_us_per_decision"] as number) - (told!["redis_us_per_decision"] as number);
+      expect(row["redis_us_more"]).toBeCloseTo(more, 6);
+    }
+    expect(those(rows, { p99_us: null })).toHaveLength(16);
+    const perS = (way: string): number => Math.max(...column(those(rows, { way }), "decisions_per_s"));
+    expect(perS("pipelined")).toBeGreaterThan(perS("one at a time"));
+    expect(Math.min(...column(rows, "redis_us_per_decision"))).toBeGreaterThan(1);
+  });
+
+  it("asks for cold keys beside a hot one that floods their Redis, another one, and a shard here", async () => {
+    const rows = await quickRun("fairness");
+    expect(those(rows, { place: "redis" })).toHaveLength(6);
+    expect(those(rows, { place: "here" })).toHaveLength(3);
+    for (const row of rows) {
+      expect((row["hot_per_s"] as number) > 0).toBe(row["flood"] !== "none");
+      expect(row["cold_p50_us"]).toBeLessThanOrEqual(row["cold_p99_us"] as number);
+      expect(row["cold_asks"]).toBeGreaterThan(50);
+    }
+    // By the servers' own time, which does not depend on who else has the machine.
+    const busyPct = (flood: string): number =>
+      column(those(rows, { place: "redis", flood }), "redis_cpu_pct")[0]!;
+    expect(busyPct("4 connections, pipelined")).toBeGreaterThan(
+      2 * busyPct("4 connections, to another Redis"),
+    );
+    expect(busyPct("4 connections, pipelined")).toBeGreaterThan(2 * busyPct("none"));
+  });
+
+  it("says so when the native module is not measured, and why", async () => {
+    const rows = await quickRun("redis-cell");
+    expect(rows).toHaveLength(1);
+    const { state, ...rest } = rows[0]!;
+    expect(state).toBe("not built: not in a quick run");
+    expect(new Set(Object.values(rest))).toEqual(new Set([null]));
+  });
+
   it("finds that the log grows with what is admitted and GCRA does not", async () => {
     const rows = await quickRun("hot-log");
     for (const backend of ["local", "redis"]) {
