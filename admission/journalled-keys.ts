@@ -131,7 +131,7 @@ export class JournalledKeys {
     for (const [index, heavy] of this.#heavy.entries()) {
       if (heavy?.isDue !== true || left <= 0) continue;
       const page = new StatePageWriter({ bytes: left });
-      this.#keys.beginPage(index, page, reservations?.hasReserved);
+      this.#keys.beginPage(index, page, reservations?.hasReserved === true ? "reserved" : "some");
       heavy.take((high, low) => this.#writeKey(index, high, low, page));
       left -= page.bytes;
       if (page.count > 0) pages.push(page.finish());
@@ -192,7 +192,7 @@ export class JournalledKeys {
     ]);
     const index = left.at(-1)?.policyIndex;
     if (index === undefined) return false;
-    this.#keys.beginPage(index, page, true);
+    this.#keys.beginPage(index, page, "reserved");
     for (let key = left.at(-1); key?.policyIndex === index; key = left.at(-1)) {
       if (!this.#writeKey(index, key.high, key.low, page)) break;
       left.pop();

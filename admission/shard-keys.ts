@@ -20,7 +20,7 @@ import { highOf, lowOf } from "../algorithms/key-table.ts";
 import type { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
-import type { StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
+import type { PageOf, StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
 import type { Micros } from "../core/units.ts";
 import { horizonUs } from "./durability.ts";
 import { ForgottenKeys } from "./forgotten-keys.ts";
@@ -193,9 +193,9 @@ export class ShardKeys {
   }
 
   /** Begins a page of one policy's keys, to be filled by `writeKey`. */
-  beginPage(index: number, page: StatePageWriter, isReserving = false): void {
+  beginPage(index: number, page: StatePageWriter, of?: PageOf): void {
     const { limiter, params } = this.#holdings[index] ?? this.#open(index);
-    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params, isReserving);
+    limiter.beginPage(page, (this.#policies.policies[index] as Policy).name, params, of);
   }
 
   /** A walk that has not begun; `writePage` takes it on. */

@@ -135,11 +135,12 @@ export class KeyTable {
    * @returns the share of them that there is memory for, 0 … 1
    */
   reserve(keys: number): number {
-    let slots = this.#sizeFor(keys / LOAD_MAX);
-    if (this.#next === undefined) {
-      while (slots > this.#current.slots && !this.#startResize(slots)) {
-        slots = this.#sizeFor(Math.floor(slots / GROWTH));
-      }
+    const wanted = this.#sizeFor(keys / LOAD_MAX);
+    // While it is being resized, the next call will see to it.
+    if (this.#next !== undefined && this.#budget.has(this.#bytesFor(wanted))) return 1;
+    let slots = wanted;
+    while (this.#next === undefined && slots > this.#current.slots && !this.#startResize(slots)) {
+      slots = this.#sizeFor(Math.floor(slots / GROWTH));
     }
     return Math.min(1, ((this.#next ?? this.#current).slots * LOAD_MAX) / keys);
   }
@@ -247,7 +248,7 @@ export class KeyTable {
   hasRoom(): boolean {
     const { count, slots } = this.#current;
     if (this.#next !== undefined || count + 1 <= slots * LOAD_MAX) return true;
-    return this.#budget.has(SlotArray.bytesFor(this.#sizeFor(slots + 1), this.#stateWords));
+    return this.#budget.has(this.#bytesFor(this.#sizeFor(slots + 1)));
   }
 
   /** Whatever is known of an entry elsewhere ends; its slot is the caller's business. */
@@ -269,12 +270,16 @@ export class KeyTable {
     return Math.ceil(size);
   }
 
+  #bytesFor(slots: number): number {
+    return SlotArray.bytesFor(slots, this.#stateWords);
+  }
+
   #arrayOf(stored: number): SlotArray {
     return this.#next !== undefined && stored < this.#boundary ? this.#next : this.#current;
   }
 
   #startResize(slots: number): boolean {
-    if (!this.#budget.reserve(SlotArray.bytesFor(slots, this.#stateWords))) return false;
+    if (!this.#budget.reserve(this.#bytesFor(slots))) return false;
     this.#next = new SlotArray(slots, this.#stateWords);
     this.#boundary = 0;
     return true;
@@ -320,7 +325,7 @@ export class KeyTable {
   }
 
   #forceResize(slots: number): void {
-    this.#budget.force(SlotArray.bytesFor(slots, this.#stateWords));
+    this.#budget.force(this.#bytesFor(slots));
     this.#next = new SlotArray(slots, this.#stateWords);
   }
 

@@ -24,7 +24,7 @@ import type { KeyQuota } from "./key-census.ts";
 import { isOverflow, KeyRoom, type KeyRoomOptions } from "./key-room.ts";
 import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
-import type { StatePageReader, StatePageWriter } from "./state-page.ts";
+import type { PageOf, StatePageReader, StatePageWriter } from "./state-page.ts";
 
 /** A sweep goes round four times before a key's modular times could be misread. */
 const SWEEPS_PER_STALE = 4;
@@ -184,8 +184,9 @@ export class KeyedLimiter implements Reaper {
   }
 
   /** Begins a page of keys of this limiter, made from `params`: first what keys never seen owe, if they do. */
-  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams, isReserving = false): void {
-    page.begin(policy, params, this.#algorithm, this.#table.count, isReserving);
+  beginPage(page: StatePageWriter, policy: string, params: AlgorithmParams, of: PageOf = "all"): void {
+    const keys = of === "all" ? this.#table.count : 0;
+    page.begin(policy, params, this.#algorithm, keys, of === "reserved");
     const owed = this.#arrears.at(this.#algorithm, this.#nowUs);
     if (owed !== undefined) page.add(this.#algorithm, owed, 0, this.#nowUs);
   }

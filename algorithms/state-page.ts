@@ -13,8 +13,8 @@
  * Flag 1 promises that identities ascend strictly. An entry with hash high 0 comes first and belongs to no
  * key: it is the state of every key never seen (arrears, keyed-limiter.ts). With flag 2 every entry says how
  * many units of the key are spoken for beside its state; without it that word is absent, and nothing is said.
- * Flag 4: the word `keys` is there and says how many keys the writer held, for a reader to make room before it
- * fills a table in hash order. Pages of older writers have neither.
+ * Flag 4: the word `keys` is there and says how many keys travel in this page and others, for a reader to make
+ * room before it fills a table in hash order; 0 says nothing of it. Pages of older writers have neither.
  *
  * A page ends before the key that would take it beyond its size, but always takes one, so that a walk gets
  * on: a log may fill a page of its own. One that would not fit into a message is thinned out: neighbouring
@@ -57,6 +57,9 @@ export interface StatePageOptions {
   readonly entryBytesMax?: number;
 }
 
+/** One of the pages that carry all keys, of those that carry some, or some and what is reserved of them. */
+export type PageOf = "all" | "some" | "reserved";
+
 /** Writes one page after another. The memory is reused; `finish` copies. */
 export class StatePageWriter {
   readonly #bytesTarget: number;
@@ -98,7 +101,7 @@ export class StatePageWriter {
    * Starts an empty page.
    *
    * @param algorithm made from exactly these params
-   * @param keys held where the page's are from
+   * @param keys in this page and others that come, 0 when that is not known
    */
   begin(
     policy: string,
@@ -225,7 +228,7 @@ export class StatePageReader {
   nowUs: Micros = micros(0);
   /** Entries in the page. */
   count = 0;
-  /** Keys that the writer held, these among them; 0 where the page does not say. */
+  /** Keys that travel, in this page and others; 0 where the page does not say. */
   keys = 0;
   /** Whether its entries say what is reserved of their keys. */
   isReserving = false;

@@ -219,7 +219,7 @@ function pagesOf(keys: ShardKeys): Uint8Array[] {
 /** A page of some keys, and what is reserved of each. */
 function reserving(keys: ShardKeys, ...entries: [high: number, low: number, reserved: number][]): Uint8Array {
   const page = new StatePageWriter();
-  keys.beginPage(0, page, true);
+  keys.beginPage(0, page, "reserved");
   for (const [high, low, reserved] of entries) keys.writeKey(0, high, low, page, reserved);
   return page.finish();
 }

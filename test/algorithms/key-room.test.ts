@@ -242,6 +242,19 @@ describe("many keys that come in hash order", () => {
     expect([taker.keys, taker.bytes()]).toEqual([giver.keys, giver.bytes()]);
   });
 
+  it("lose none to a table that happens to grow just then", () => {
+    const random = new Prng(6);
+    const giver = newLimiter(TEN_PER_10_S);
+    for (let i = 0; i < 3_000; i += 1) giver.charge(random.u32(), 0, 10, micros(START_US));
+    const pages = pagesOf(giver, TEN_PER_10_S, { bytes: 4_096 });
+    for (let own = 200; own < 600; own += 1) {
+      const taker = newLimiter(TEN_PER_10_S);
+      for (let key = 1; key <= own; key += 1) taker.charge(key * 5_000_011, 1, 10, micros(START_US));
+      adoptAll(taker, pages, START_US);
+      expect([taker.keys, taker.evictedLive, taker.overflowed]).toEqual([giver.keys + own, 0, 0]);
+    }
+  });
+
   it("share what room there is when it is too small, from the first to the last, and no blocked key is freed", () => {
     const giver = many();
     const budget = new MemoryBudget(giver.bytes() * 0.6);

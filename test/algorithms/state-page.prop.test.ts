@@ -212,7 +212,7 @@ function samplePages(algorithm: AlgorithmParams["algorithm"]): Uint8Array[] {
   const plain = pagesOf(limiter, params);
   limiter.setArrears({ units: 3, atUs: micros(START_US) });
   const reserving = new StatePageWriter();
-  limiter.beginPage(reserving, POLICY, params, true);
+  limiter.beginPage(reserving, POLICY, params, "reserved");
   for (const key of [1, 2, 77]) limiter.writeKey(key, key, reserving, false, key);
   return [...plain, ...pagesOf(limiter, params), reserving.finish()];
 }

@@ -38,7 +38,7 @@ describe("the format", () => {
     const limiter = newLimiter(FIXED);
     limiter.charge(0x01020304, 0xaaaa0506, 7, micros(20 * US_PER_S));
     const writer = new StatePageWriter();
-    limiter.beginPage(writer, POLICY, FIXED, true);
+    limiter.beginPage(writer, POLICY, FIXED, "reserved");
     expect(limiter.writeKey(0x01020304, 0x0506, writer, false, 300)).toBe(true);
     expect(limiter.writeKey(0xff020304, 0x0708, writer, false, 2 ** 40)).toBe(true);
     const page = writer.finish();
@@ -88,7 +88,7 @@ describe("the format", () => {
     const before = giver.bytes();
     const writer = new StatePageWriter();
     for (let i = 0; i < 2_000; i += 1) {
-      giver.beginPage(writer, POLICY, params, true);
+      giver.beginPage(writer, POLICY, params, "reserved");
       giver.writeKey(9, 9, writer, false, 5);
     }
     expect([giver.keys, giver.bytes()]).toEqual([0, before]);
