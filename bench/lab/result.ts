@@ -10,6 +10,8 @@ import { redisVersion } from "../redis-process.ts";
 import type { Experiment, Finding, Scale } from "./experiment.ts";
 import { pngOf, svgOf } from "./plot.ts";
 
+const DIGITS = 6;
+
 export interface Result {
   readonly experiment: string;
   readonly title: string;
@@ -40,8 +42,16 @@ export async function resultOf(
         date,
         ...(scale.isQuick && { quick: true as const }),
       };
-  const rows = await experiment.run(scale);
+  const found = await experiment.run(scale);
+  const rows = isExact ? found : found.map(measured);
   return { experiment: name, title, hypothesis, seed: scale.seed, ...where, rows };
+}
+
+/** No measurement is good to more digits. */
+function measured(row: Finding): Finding {
+  const digits = (value: Finding[string]): Finding[string] =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, digits(value)]));
 }
 
 /** One row a line, so that a change of a number is a change of a line. */
