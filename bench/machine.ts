@@ -2,13 +2,16 @@
 import { execFileSync, type StdioOptions } from "node:child_process";
 import { availableParallelism, cpus, totalmem } from "node:os";
 
+/** What a run writes, and the next one of a series finds changed. */
+const RESULTS = ["docs/lab", "docs/SELECTION.md"];
+
 /** Columns of a row as they stand (row.ts). */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memory_gib: number;
   readonly node: string;
-  /** Abbreviated; `+` when the checkout had changes, `unknown` outside of one. */
+  /** Abbreviated; `+` when the checkout had changes other than results, `unknown` outside of one. */
   readonly commit: string;
 }
 
@@ -29,7 +32,14 @@ export function machineLine({ cpu, cores, memory_gib, node, commit: id }: Machin
 
 function commit(): string {
   try {
-    return git("rev-parse", "--short=12", "HEAD") + (git("status", "--porcelain") === "" ? "" : "+");
+    const changes = git(
+      "status",
+      "--porcelain",
+      "--",
+      ":/",
+      ...RESULTS.map((path) => `:(top,exclude)${path}`),
+    );
+    return git("rev-parse", "--short=12", "HEAD") + (changes === "" ? "" : "+");
   } catch {
     return "unknown";
   }
