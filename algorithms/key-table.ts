@@ -206,7 +206,9 @@ export class KeyTable {
 
   /** Offset into `words` of the first entry at or after a place (`placeOf`), or −1. */
   nextFrom(place: number): number {
-    for (const array of this.#arrays()) {
+    // What has moved ends before the boundary: beyond it the new array is empty, to be looked through for nothing.
+    const isMoved = this.#next !== undefined && highOf(place) < this.#boundary;
+    for (const array of isMoved ? this.#arrays() : [this.#current]) {
       const at = array.nextFrom(highOf(place), lowOf(place));
       if (at < 0) continue;
       this.words = array.words;
@@ -231,7 +233,9 @@ export class KeyTable {
   sample(high: number, most: number, visit: (words: Uint32Array, at: number) => void, before = 0): void {
     const stored = storedHigh(high);
     let left = most;
-    for (const array of this.#arrays()) {
+    const own = this.#arrayOf(stored);
+    const other = own === this.#current ? this.#next : this.#current;
+    for (const array of other === undefined ? [own] : [own, other]) {
       const { words, stride, floor } = array;
       const slots = (words.length - floor) / stride;
       const first = Math.max(0, (array.probeStart(stored) - floor) / stride - before);

@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { KeyTable, LOAD_MAX } from "../../algorithms/key-table.ts";
+import { expect, it, vi } from "vitest";
+import { KeyTable, LOAD_MAX, placeAt } from "../../algorithms/key-table.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { SlotArray } from "../../algorithms/slot-array.ts";
 import { Prng } from "../../core/prng.ts";
@@ -176,6 +176,20 @@ it("looks at no more slots than it was given, also where the table is empty", ()
   expect(table.isResizing).toBe(true);
   table.sweep(100);
   expect(table.isResizing).toBe(true);
+});
+
+it("goes through a table that is growing without looking through the empty half of it for every key", () => {
+  const { table, hashes } = filled(KEYS);
+  for (let high = 1; !table.isResizing; high += 100_003) if (table.find(high, 0) < 0) table.insert(high, 0);
+  const looks = vi.spyOn(SlotArray.prototype, "nextFrom");
+  let keys = 0;
+  for (let at = table.nextFrom(0); at >= 0; at = table.nextFrom(placeAt(table.words, at) + 1)) keys += 1;
+  expect(table.isResizing).toBe(true);
+  expect(keys).toBe(table.count);
+  expect(keys).toBeGreaterThanOrEqual(hashes.length);
+  // One of its own each, one where the halves meet, one at the end.
+  expect(looks.mock.calls.length).toBeLessThanOrEqual(keys + 2);
+  looks.mockRestore();
 });
 
 it("samples neighbours in hash order, from the key's own place onwards and round the end", () => {
