@@ -86,7 +86,7 @@ it("makes room also while it is changing its size", () => {
     expect(table.isResizing).toBe(true);
     const before = table.count;
     expect(table.reserve(KEYS)).toBe(1);
-    const highs = Array.from({ length: KEYS - before }, () => random.u32()).sort((a, b) => a - b);
+    const highs = Array.from({ length: KEYS - before }, () => random.u32()).toSorted((a, b) => a - b);
     table.insert(highs[0]!, 1);
     while (table.isResizing) table.sweep(64);
     const { bytes } = table;
