@@ -20,6 +20,8 @@ import type { KeyTable } from "./key-table.ts";
 
 /** Candidates looked at for an eviction: the best of 32 random keys is among the idlest 3 % on average. */
 const EVICTION_SAMPLE = 32;
+/** More free than so many in twice as many slots as a sample has: a load below 0.87, where tables need not grow. */
+const SPARSE_FREE = 8;
 /** Slots swept for a new key of a tenant that is nearly full: then some 3 % of what it holds are idle. */
 const SWEPT_PER_KEY = 32;
 /** The identity that keys share when there is no memory for one of their own. */
@@ -107,9 +109,12 @@ export class KeyRoom {
 
   /**
    * The same for one of many keys that come in hash order, where free slots are meant for those that follow: its
-   * neighbours are before it.
+   * neighbours are before it. Only where these are few is a slot its own: not as many came as had been told.
    */
   squeezeIn(high: number, low: number, left: number, algorithm: Algorithm, nowUs: Micros): number {
+    const isSparse = this.#table.freeBefore(high, 2 * EVICTION_SAMPLE) > SPARSE_FREE;
+    const at = isSparse && this.#isFree() ? this.#table.insert(high, low) : -1;
+    if (at >= 0) return at;
     if (!this.#findVictim(high, algorithm, nowUs, 2 * EVICTION_SAMPLE)) return -1;
     return this.#replaceVictim(high, low, left);
   }

@@ -135,10 +135,9 @@ export class KeyTable {
    * @returns the share of them that there is memory for, 0 … 1
    */
   reserve(keys: number): number {
-    const wanted = this.#sizeFor(keys / LOAD_MAX);
-    // While it is being resized, the next call will see to it.
-    if (this.#next !== undefined && this.#budget.has(this.#bytesFor(wanted))) return 1;
-    let slots = wanted;
+    let slots = this.#sizeFor(keys / LOAD_MAX);
+    // Rarely; going on in an array that is too small would cost more than this pause.
+    if (this.#next !== undefined && this.#next.slots < slots) this.#walk(Infinity);
     while (this.#next === undefined && slots > this.#current.slots && !this.#startResize(slots)) {
       slots = this.#sizeFor(Math.floor(slots / GROWTH));
     }
@@ -246,6 +245,18 @@ export class KeyTable {
         left -= 1;
       }
     }
+  }
+
+  /** How many of so many slots, from that many before the key's place onwards, are free. */
+  freeBefore(high: number, slots: number): number {
+    const stored = storedHigh(high);
+    const array = this.#arrayOf(stored);
+    const { words, stride, floor } = array;
+    const first = Math.max(floor, array.probeStart(stored) - slots * stride);
+    const end = Math.min(words.length, first + slots * stride);
+    let free = 0;
+    for (let at = first; at < end; at += stride) if (words[at] === 0) free += 1;
+    return free;
   }
 
   /** Whether a new key would find a slot. */

@@ -275,4 +275,19 @@ describe("many keys that come in hash order", () => {
     }
     expect(Math.min(...inQuarter)).toBeGreaterThan(100);
   });
+
+  it("are not thought too many for the idle ones that stay behind", () => {
+    const giver = newLimiter(TEN_PER_10_S);
+    const random = new Prng(8);
+    for (let i = 0; i < MANY; i += 1) giver.charge(random.u32(), 0, 1, micros(START_US));
+    // The table was told of them all, and not swept since.
+    const nowUs = START_US + 2 * US_PER_S;
+    const live = Array.from({ length: MANY / 10 }, () => random.u32());
+    for (const [i, high] of live.entries()) giver.charge(high, 0, 2 + (i % 9), micros(nowUs));
+    const budget = new MemoryBudget(giver.bytes() * 0.5);
+    const taker = new KeyedLimiter(createAlgorithm(TEN_PER_10_S), { budget });
+    adoptAll(taker, pagesOf(giver, TEN_PER_10_S, { bytes: 8_192 }), nowUs);
+    expect([taker.keys, taker.evictedLive, taker.overflowed]).toEqual([live.length, 0, 0]);
+    expect(budget.bytesUsed).toBeLessThanOrEqual(budget.bytesMax);
+  });
 });

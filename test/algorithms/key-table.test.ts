@@ -66,14 +66,44 @@ it("takes keys in hash order without pushing them past each other, once it has r
 it("makes as much room as the memory allows, and says for what share of the keys that is", () => {
   const table = new KeyTable({ stateWords: 1, budget: new MemoryBudget(100_000) }, new ReaperSpy());
   expect(table.reserve(3_000)).toBe(1);
-  // Not before the walk into the first larger array is over.
-  table.insert(1, 1);
   const share = table.reserve(KEYS);
   // One array beside the other: while it grows it holds both.
   expect(share).toBeGreaterThan((LOAD_MAX * 50_000) / SLOT_BYTES / KEYS / 1.25);
   expect(share).toBeLessThan(0.3);
   while (table.sweep(1_000) || table.isResizing);
   expect([table.bytes > 50_000, table.bytes <= 100_000]).toEqual([true, true]);
+});
+
+it("makes room also while it is changing its size", () => {
+  const random = new Prng(5);
+  for (const isGrowing of [true, false]) {
+    const { table, spy } = filled(3_000);
+    if (isGrowing) while (!table.isResizing) table.insert(random.u32(), 0);
+    else {
+      for (let value = 1; value <= 3_000; value += 1) if (value % 10 > 0) spy.idle.add(value);
+      while (!table.sweep(64));
+    }
+    expect(table.isResizing).toBe(true);
+    const before = table.count;
+    expect(table.reserve(KEYS)).toBe(1);
+    const highs = Array.from({ length: KEYS - before }, () => random.u32()).toSorted((a, b) => a - b);
+    table.insert(highs[0]!, 1);
+    while (table.isResizing) table.sweep(64);
+    const { bytes } = table;
+    for (const high of highs.slice(1)) if (table.find(high, 1) < 0) table.insert(high, 1);
+    expect([table.bytes, areNearHome(table, NEAR_SLOTS)]).toEqual([bytes, true]);
+  }
+});
+
+it("counts the free slots before a key's place", () => {
+  const table = new KeyTable({ stateWords: 1, keysExpected: 1_000 }, new ReaperSpy());
+  const middle = 2 ** 31;
+  expect(table.freeBefore(middle, 64)).toBe(64);
+  // Some thirty slots before.
+  for (let tag = 0; tag < 10; tag += 1) table.insert(middle - 2 ** 27, tag);
+  expect([table.freeBefore(middle, 64), table.freeBefore(middle, 16)]).toEqual([54, 16]);
+  // From the first slot on where there are none before.
+  expect(table.freeBefore(1, 64)).toBe(64);
 });
 
 it("knows a key by 32 bits of either sign", () => {
