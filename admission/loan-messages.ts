@@ -101,7 +101,7 @@ export interface GrantRow extends LoanRow {
   readonly limit: number;
   /** Units nobody has, after this grant. */
   readonly remaining: number;
-  /** The smallest cost known not to fit, and when it may; 0 when nothing was refused. */
+  /** The fewest units more that are known not to fit, and when they may; 0 when nothing was refused. */
   readonly deniedUnits: number;
   readonly retryAfterUs: number;
   readonly resetAfterUs: number;

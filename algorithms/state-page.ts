@@ -14,7 +14,7 @@
  * key: it is the state of every key never seen (arrears, keyed-limiter.ts). With flag 2 every entry says how
  * many units of the key are spoken for beside its state; without it that word is absent, and nothing is said.
  * Flag 4: the word `keys` is there and says how many keys travel in this page and others, for a reader to make
- * room before it fills a table in hash order; 0 says nothing of it. Pages of older writers have neither.
+ * room before it fills a table in hash order. Pages of some keys, and of older writers, do not say.
  *
  * A page ends before the key that would take it beyond its size, but always takes one, so that a walk gets
  * on: a log may fill a page of its own. One that would not fit into a message is thinned out: neighbouring
@@ -72,6 +72,7 @@ export class StatePageWriter {
   #nowUs = 0;
   #isAscending = true;
   #isReserving = false;
+  #isSized = false;
   #lastPlace = -1;
   #algorithm: Algorithm | undefined;
 
@@ -115,9 +116,10 @@ export class StatePageWriter {
     const name = utf8.encode(policy);
     const numbers = utf8.encode(JSON.stringify(bareParams(params)));
     assert(name.length <= TEXT_BYTES_MAX, "a policy name fits its length field");
-    const nameAt = HEADER_BYTES + SIZE_BYTES;
+    this.#isSized = keys > 0;
+    const nameAt = HEADER_BYTES + (this.#isSized ? SIZE_BYTES : 0);
     this.#reserve(nameAt + name.length + numbers.length);
-    this.#view.setUint32(HEADER_BYTES, keys, true);
+    if (this.#isSized) this.#view.setUint32(HEADER_BYTES, keys, true);
     this.#bytes.set(name, nameAt);
     this.#bytes.set(numbers, nameAt + name.length);
     this.#view.setUint16(16, name.length, true);
@@ -181,7 +183,7 @@ export class StatePageWriter {
     assert(this.#algorithm !== undefined, "a page is begun before it is finished");
     this.#bytes[0] = STATE_PAGE_VERSION;
     const flags = (this.#isAscending ? FLAG_ASCENDING : 0) | (this.#isReserving ? FLAG_RESERVING : 0);
-    this.#bytes[1] = flags | FLAG_SIZED;
+    this.#bytes[1] = flags | (this.#isSized ? FLAG_SIZED : 0);
     this.#view.setUint32(4, this.#count, true);
     this.#view.setFloat64(8, this.#nowUs, true);
     return this.#bytes.slice(0, this.#end);

@@ -7,7 +7,7 @@ import { csvLine } from "../csv.ts";
 import type { Machine } from "../machine.ts";
 import { writeAllWhole } from "../output-file.ts";
 import { redisVersion } from "../redis-process.ts";
-import type { Experiment, Finding, Scale } from "./experiment.ts";
+import type { Cell, Experiment, Finding, Scale } from "./experiment.ts";
 import { pngOf, svgOf } from "./plot.ts";
 
 const DIGITS = 6;
@@ -47,11 +47,13 @@ export async function resultOf(
   return { experiment: name, title, hypothesis, seed: scale.seed, ...where, rows };
 }
 
+function inDigits(value: Cell): Cell {
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
+}
+
 /** No measurement is good to more digits. */
 function measured(row: Finding): Finding {
-  const digits = (value: Finding[string]): Finding[string] =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, digits(value)]));
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, inDigits(value)]));
 }
 
 /** One row a line, so that a change of a number is a change of a line. */

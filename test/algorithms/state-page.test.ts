@@ -42,7 +42,7 @@ describe("the format", () => {
     expect(limiter.writeKey(0x01020304, 0x0506, writer, false, 300)).toBe(true);
     expect(limiter.writeKey(0xff020304, 0x0708, writer, false, 2 ** 40)).toBe(true);
     const page = writer.finish();
-    expect(page[1]).toBe(7);
+    expect(page[1]).toBe(3);
     expect(Buffer.from(page.subarray(-32)).toString("hex")).toBe(
       [
         "04030201 02000605 2c010000 07000000".replaceAll(" ", ""),
