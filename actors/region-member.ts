@@ -63,6 +63,7 @@ export class RegionMember {
   #courier: ShardCourier | undefined;
   #isFenced = true;
   #isLeaving = false;
+  #isGivingBack = false;
   #membersCounted = 0;
   /** Shards to be asked for. */
   readonly #asks: { readonly shard: number; readonly from: Holder }[] = [];
@@ -189,6 +190,7 @@ export class RegionMember {
       open: (shard, epoch, how, previous) => wishes.push(() => this.#open(shard, epoch, how, previous)),
       close: (shard) => wishes.push(() => this.#close(shard)),
       snapshot: (shard) => wishes.push(() => this.#snapshot(shard)),
+      giveBack: () => wishes.push(() => this.#giveBack()),
       fence: () => wishes.push(() => this.#fence()),
       unfence: () => wishes.push(() => this.#unfence()),
       lost: () => wishes.push(() => this.#lost()),
@@ -233,6 +235,17 @@ export class RegionMember {
       host.actor.owned.leave(shard, this.#options.clock.wallUs());
       this.#journals.close(shard);
     });
+  }
+
+  #giveBack(): void {
+    this.#isGivingBack = true;
+    this.#host?.post({ kind: "shards-gone" });
+  }
+
+  #tellGivenBack(): void {
+    if (!this.#isGivingBack || this.#host?.actor.admission.lending?.balances.isEmpty === false) return;
+    this.#isGivingBack = false;
+    this.#step({ kind: "given-back" });
   }
 
   #fence(): void {
@@ -328,6 +341,7 @@ export class RegionMember {
   #shortTick(): void {
     this.#courier?.handoffs.tick(this.#options.clock.monotonicUs());
     this.#tryAsks();
+    this.#tellGivenBack();
     if (this.mayAnswer()) this.#journals.tick();
   }
 

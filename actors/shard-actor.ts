@@ -135,6 +135,9 @@ export class ShardActor implements Actor<ShardEvent> {
       case "lease-lapsed":
         this.#lending.balances.lapse();
         return 0;
+      case "shards-gone":
+        this.#lending.balances.giveAllBack();
+        return 0;
     }
   }
 

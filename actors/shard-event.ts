@@ -117,6 +117,11 @@ interface MembersChanged {
   readonly count: number;
 }
 
+/** This process is leaving and decides nothing any more: what it has borrowed goes back. */
+interface ShardsGone {
+  readonly kind: "shards-gone";
+}
+
 /** The lease ran out and is valid again: what was borrowed before may be somebody else's now. */
 interface LeaseLapsed {
   readonly kind: "lease-lapsed";
@@ -136,4 +141,5 @@ export type ShardEvent =
   | MemberDead
   | MembersChanged
   | LeaseLapsed
+  | ShardsGone
   | Tick;

@@ -273,6 +273,17 @@ export class Balances {
     }
   }
 
+  /** Nothing more is decided here: everything goes back, and is forgotten when its home has confirmed it. */
+  giveAllBack(): void {
+    this.#borrowing.isLeaving = true;
+    for (const balance of this.#rows.values()) this.#touch(balance);
+  }
+
+  /** Whether nothing is held, nor anything left to tell. */
+  get isEmpty(): boolean {
+    return this.#rows.size === 0;
+  }
+
   /** Nothing held now may be spent any more: this process was not sure of its own lease. */
   lapse(): void {
     for (const balance of this.#rows.values()) {

@@ -40,6 +40,8 @@ interface BorrowingTally {
 export class Borrowing {
   /** Live members of the region. */
   members = 1;
+  /** No check is decided here any more: nothing is kept for later, neither units nor an empty balance. */
+  isLeaving = false;
   readonly #tally: BorrowingTally;
   #lastId: number;
 
@@ -49,7 +51,8 @@ export class Borrowing {
   }
 
   #isExact(policy: Policy): boolean {
-    return isLentExactly(policy.algorithm, policy.limit, policy.burst ?? policy.limit, this.members);
+    const { algorithm, limit, burst = limit } = policy;
+    return this.isLeaving || isLentExactly(algorithm, limit, burst, this.members);
   }
 
   /** Does what a balance needs now, and names the message to send. */
@@ -87,6 +90,7 @@ export class Borrowing {
     if (balance.left > balance.held) dueUs = Math.min(dueUs, balance.usedUs + IDLE_RETURN_US);
     dueUs = Math.min(dueUs, this.#messageDueUs(balance, policy));
     if (dueUs < Infinity || balance.reservations.size > 0) return Math.min(dueUs, nowUs + REFRESH_US);
+    if (this.isLeaving) return undefined;
     const forgetUs = balance.usedUs + IDLE_FORGET_US;
     return nowUs < forgetUs ? forgetUs : undefined;
   }

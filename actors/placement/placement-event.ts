@@ -77,6 +77,8 @@ export type PlacementEvent =
   | ShardGiven
   | GiveAborted
   | Snapshotted
+  /** What `giveBack` asked for is done: no home thinks that we have anything of it. */
+  | { readonly kind: "given-back" }
   /** Shut down politely: hand everything over, then `left`. */
   | { readonly kind: "leave" };
 
@@ -104,6 +106,8 @@ export interface PlacementOutbox {
   close(shard: number): void;
   /** Stop deciding, write the shard's clean snapshot, then tell `snapshotted`. */
   snapshot(shard: number): void;
+  /** No shard is decided for here any more: return what was borrowed for them, then tell `given-back`. */
+  giveBack(): void;
   /** The lease is over: answer nothing, journal nothing, borrow nothing, but keep the state. */
   fence(): void;
   /** The lease is valid again. */

@@ -36,6 +36,8 @@ import {
 
 /** A member that leaves gives others this long to take its shards; what is left they recover. */
 const LEAVE_MAX_US = 10_000_000;
+/** … and homes this long to take back what was lent to it; the rest they charge as a dead member's. */
+const GIVE_BACK_MAX_US = 1_000_000;
 
 export interface PlacementOptions {
   readonly id: string;
@@ -69,6 +71,9 @@ export class Placement {
   #secretlessSinceUs: number | undefined;
   /** Monotonic time by which a leaving member is gone; Infinity while it is not leaving. */
   #leaveByUs = Infinity;
+  /** Monotonic time by which a leaving member without shards goes though something borrowed may be left. */
+  #giveBackByUs: number | undefined;
+  #hasGivenBack = false;
   #retiredByUs = Infinity;
 
   /** @throws ParlError PARL_INVALID_ARGUMENT naming the option */
@@ -201,6 +206,9 @@ export class Placement {
         if (!Number.isFinite(this.#leaveByUs)) this.#leaveByUs = now.monotonicUs + LEAVE_MAX_US;
         this.#membership.state = "leaving";
         return;
+      case "given-back":
+        this.#hasGivenBack = true;
+        return;
       case "bucket-lost":
         this.#bucketLost(now, outbox);
     }
@@ -293,7 +301,7 @@ export class Placement {
     outbox.lost();
   }
 
-  /** Hands over what others take, releases what nobody is there to take, and goes. */
+  /** Hands over what others take, releases what nobody is there to take, gives back what it has of others, and goes. */
   #depart(now: Instant, outbox: PlacementOutbox): void {
     const isLate = now.monotonicUs >= this.#leaveByUs;
     if (this.#stage === "taking-part") {
@@ -304,6 +312,7 @@ export class Placement {
         this.#ownership.releaseSnapshotted(now, outbox);
       }
       if (this.#ownership.size > 0 && !isLate) return;
+      if (!isLate && this.#isGivingBack(now, outbox)) return;
       this.#ownership.closeAll(outbox);
       this.#stage = "retiring";
       this.#retiredByUs = now.monotonicUs + this.#options.leaseTtlUs;
@@ -316,6 +325,16 @@ export class Placement {
     }
     this.#end(outbox);
     outbox.left();
+  }
+
+  /** Whether homes are still to hear what comes back to them; only a member with a lease can tell them. */
+  #isGivingBack(now: Instant, outbox: PlacementOutbox): boolean {
+    if (this.#hasGivenBack || !this.#lease.isValid(now)) return false;
+    if (this.#giveBackByUs === undefined) {
+      this.#giveBackByUs = now.monotonicUs + GIVE_BACK_MAX_US;
+      outbox.giveBack();
+    }
+    return now.monotonicUs < this.#giveBackByUs;
   }
 
   #end(outbox: PlacementOutbox): void {

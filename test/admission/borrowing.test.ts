@@ -248,6 +248,20 @@ describe("a message", () => {
     expect(desk.sent()).toMatchObject({ session: { epoch: 51, birth: 1 }, spent: 0, least: 250, need: 450 });
   });
 
+  it("goes back within 20 ms when its process leaves, and is forgotten when its home has confirmed that", () => {
+    const desk = new HolderDesk();
+    desk.borrow(1, 400);
+    desk.settle();
+    desk.check(9);
+    desk.balances.giveAllBack();
+    const [[us, row]] = desk.pass(30_000) as [[number, BorrowRow]];
+    expect([us, row.spent, row.returned, row.want]).toEqual([20_000, 10, 390, 0]);
+    expect(desk.balances.isEmpty).toBe(false);
+    desk.answer(row);
+    expect(desk.sent()).toBeUndefined();
+    expect(desk.balances.isEmpty).toBe(true);
+  });
+
   it("is given up after 10 s, and those who waited are told", () => {
     const desk = new HolderDesk();
     desk.balances.owe(desk.balance, 5, desk.now);

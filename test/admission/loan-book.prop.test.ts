@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { US_PER_MS, US_PER_S } from "../../core/units.ts";
-import { keyOf } from "./loan-processes.ts";
+import { keyOf, type HolderProcess } from "./loan-processes.ts";
 import { holderDies, homeDies, LENT_ALGORITHMS, Region, SHARED, START_US, stories } from "./loan-region.ts";
 
 /** Thousands of messages a run: seconds on a quiet machine. */
@@ -40,6 +40,35 @@ describe.each(LENT_ALGORITHMS)("rights of a %s key on loan", (algorithm) => {
         }),
         { numRuns: 20 },
       );
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "are all back when their holder has left, and none is charged for it",
+    () => {
+      let broughtBack = 0;
+      fc.assert(
+        fc.property(stories, fc.integer({ min: 300, max: 1_500 }), (story, atMs) => {
+          const region = new Region(algorithm, { ...story, incidents: [] });
+          const { home, time } = region;
+          const [leaver] = region.holders as [HolderProcess];
+          time.runTo(START_US + atMs * US_PER_MS);
+          const { high, low } = keyOf(SHARED);
+          broughtBack += leaver.balances.find(SHARED, high, low)?.left ?? 0;
+          leaver.leave();
+          const { loss, slow } = story.faults;
+          const patienceMs = loss === 0 && slow === 0 ? 60 : 8_000;
+          for (let ms = 0; ms < patienceMs && !leaver.balances.isEmpty; ms += 10)
+            time.runTo(time.nowUs + 10 * US_PER_MS, () => region.checkLedger());
+          expect(leaver.balances.isEmpty).toBe(true);
+          const { forfeited } = home.book.tally;
+          home.book.holderDead(leaver.holder, home.nowUs);
+          expect(home.book.tally.forfeited).toBe(forfeited);
+        }),
+        { numRuns: 25 },
+      );
+      expect(broughtBack).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );

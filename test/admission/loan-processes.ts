@@ -231,6 +231,7 @@ export class HolderProcess extends Process {
   readonly outcomes: Outcome[] = [];
   /** Set to make the next decisions fail after their reservations were taken back. */
   isDeciding = true;
+  hasLeft = false;
   readonly #verdict = new Verdict();
 
   constructor(name: string, home: Home) {
@@ -247,7 +248,7 @@ export class HolderProcess extends Process {
   }
 
   check(check: HolderCheck): void {
-    if (!this.isAlive) return;
+    if (!this.isAlive || this.hasLeft) return;
     const standing = this.#evaluate(check);
     if (standing !== "missing") this.#finish(check, standing === "covered", "at once", 0);
     else {
@@ -318,6 +319,15 @@ export class HolderProcess extends Process {
       this.#finish(check, false, "drained", this.time.nowUs - sinceUs);
     this.balances = this.#newBalances();
     this.waiting = this.#newWaiting();
+  }
+
+  /** Decides nothing any more, and gives everything back. */
+  leave(): void {
+    this.hasLeft = true;
+    for (const { check, sinceUs } of this.waiting.drain())
+      this.#finish(check, false, "drained", this.time.nowUs - sinceUs);
+    this.balances.giveAllBack();
+    this.flush();
   }
 
   adopt(policies: PolicySet): void {

@@ -22,6 +22,7 @@ export interface ProcessOptions {
 const TICK_US = 50_000;
 const HANDOFF_MAX_US = 2_000_000;
 const SNAPSHOT_US = 20_000;
+const GIVE_BACK_US = 30_000;
 
 interface Giving {
   readonly taker: PlacementProcess;
@@ -179,6 +180,12 @@ export class PlacementProcess implements PlacementOutbox {
     this.#wish(`snapshot ${shard}`);
     this.#open.delete(shard);
     this.world.at(SNAPSHOT_US, () => this.#deliver(() => this.post({ kind: "snapshotted", shard })));
+  }
+
+  giveBack(): void {
+    this.#wish("give back");
+    if (this.#open.size > 0) throw new Error("gives back what it still decides with");
+    this.world.at(GIVE_BACK_US, () => this.#deliver(() => this.post({ kind: "given-back" })));
   }
 
   fence(): void {

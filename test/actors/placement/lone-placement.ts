@@ -160,6 +160,10 @@ export class LonePlacement implements PlacementOutbox {
     this.#wishes.push(`refused ${code} ${field}`);
   }
 
+  giveBack(): void {
+    this.#wishes.push("give back");
+  }
+
   left(): void {
     this.#wishes.push("left");
   }

@@ -172,7 +172,7 @@ describe("a lost bucket", () => {
 });
 
 describe("leaving", () => {
-  it("says so, gives what others ask for, then declares itself dead and goes", () => {
+  it("says so, gives what others ask for, returns what it has borrowed, then declares itself dead and goes", () => {
     const one = LonePlacement.owner();
     one.member("b", 7);
     one.take();
@@ -182,10 +182,29 @@ describe("leaving", () => {
     one.stored("member.a");
     one.step({ kind: "give-started", shard: 0 });
     one.step({ kind: "shard-given", shard: 0, member: "b", incarnation: 7, revision: one.revision + 1 });
+    expect(one.take()).toEqual(["give back"]);
+    expect(one.isValid).toBe(true);
+    one.step({ kind: "given-back" });
     expect(one.take()).toEqual(["cas member.a dead", "fence"]);
     expect(one.isValid).toBe(false);
     one.stored("member.a");
     expect(one.take()).toEqual(["left"]);
+  });
+
+  it("goes after a second although homes have not confirmed what it returned", () => {
+    const one = LonePlacement.owner();
+    one.member("b", 7);
+    one.step({ kind: "leave" });
+    one.stored("member.a");
+    one.step({ kind: "give-started", shard: 0 });
+    one.step({ kind: "shard-given", shard: 0, member: "b", incarnation: 7, revision: one.revision + 1 });
+    one.passRenewing(950);
+    expect(one.isValid).toBe(true);
+    one.take();
+    one.pass(50);
+    expect(one.take()).toEqual(["cas member.a leaving", "fence"]);
+    one.stored("member.a");
+    expect(one.take()).toEqual(["cas member.a dead"]);
   });
 
   it("alone, has clean snapshots written before it lets go, and goes on with it if somebody comes", () => {
@@ -200,7 +219,9 @@ describe("leaving", () => {
     one.step({ kind: "snapshotted", shard: 0 });
     expect(one.take()).toEqual(["cas owner.0 released"]);
     one.stored("owner.0");
-    expect(one.take()).toEqual(["close 0", "cas member.a dead", "fence"]);
+    expect(one.take()).toEqual(["close 0", "give back"]);
+    one.step({ kind: "given-back" });
+    expect(one.take()).toEqual(["cas member.a dead", "fence"]);
   });
 
   it("gives up waiting after ten seconds, and leaves the rest to the journal", () => {
