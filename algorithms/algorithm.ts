@@ -67,6 +67,11 @@ export interface Algorithm {
   /** Charges `cost` without asking: after an allowing verdict, or as debt for usage that already happened. */
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
   /**
+   * Takes the newest `cost` units of what was charged back out, or all that still count. What is left is what
+   * could have been admitted without them.
+   */
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
+  /**
    * Most units that usage which was only reported may add to a key, given what a peek says of it, so that one
    * wrong number shuts no key for years (ADR 0017). Infinity where what is owed ends with its window.
    */

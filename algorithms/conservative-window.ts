@@ -66,6 +66,18 @@ export class ConservativeWindow implements Algorithm {
     words[slot] = saturated((words[slot] as number) + cost);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.charge(words, at, 0, nowUs);
+    const id = windowIdAt(nowUs, this.#subWindowUs);
+    let left = cost;
+    for (let age = 0; age < this.#ring && left > 0; age += 1) {
+      const slot = this.#slotOf(at, id - age);
+      const taken = Math.min(left, words[slot] as number);
+      words[slot] = (words[slot] as number) - taken;
+      left -= taken;
+    }
+  }
+
   owable(): number {
     return Infinity;
   }

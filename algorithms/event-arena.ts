@@ -121,6 +121,22 @@ export class EventArena {
     page.meta[base + LENGTH] = this.length - dropped;
   }
 
+  /** Takes so many units off the newest events, or all there are. */
+  dropNewest(units: number): void {
+    const page = this.#page as Page;
+    let { length } = this;
+    for (let left = units; left > 0 && length > 0;) {
+      const slot = this.#slot(length - 1);
+      const cost = page.costs[slot] as number;
+      const taken = Math.min(left, cost);
+      page.costs[slot] = cost - taken;
+      page.totals[this.#ring] = this.total - taken;
+      left -= taken;
+      if (taken === cost) length -= 1;
+    }
+    page.meta[this.#ring * META_WORDS + LENGTH] = length;
+  }
+
   /** Appends an event to the ring of `handle` (0 for none yet) and answers the ring's handle from now on. */
   push(handle: number, timeUs: number, cost: number): number {
     if (!this.select(handle)) {

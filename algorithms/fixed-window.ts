@@ -55,6 +55,11 @@ export class FixedWindow implements Algorithm {
     words[at + COUNT] = saturated((words[at + COUNT] as number) + cost);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    if (this.isIdle(words, at, nowUs)) return;
+    words[at + COUNT] = Math.max(0, (words[at + COUNT] as number) - cost);
+  }
+
   owable(): number {
     return Infinity;
   }

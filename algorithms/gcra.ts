@@ -69,6 +69,11 @@ export class Gcra implements Algorithm {
     this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    const debt = this.debtTicks(words, at, nowUs) - cost * this.#tat.num;
+    this.#tat.store(words, at, Math.max(0, debt), nowUs);
+  }
+
   owable(resetAfterUs: number): number {
     return this.#tat.owable(resetAfterUs);
   }

@@ -23,7 +23,7 @@ import { moveKey } from "./key-copy.ts";
 import type { KeyQuota } from "./key-census.ts";
 import { isOverflow, KeyRoom, type KeyRoomOptions } from "./key-room.ts";
 import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
-import type { MemoryBudget } from "./memory-budget.ts";
+import { Booking } from "./memory-budget.ts";
 import type { PageOf, StatePageReader, StatePageWriter } from "./state-page.ts";
 
 /** A sweep goes round four times before a key's modular times could be misread. */
@@ -57,9 +57,8 @@ export class KeyedLimiter implements Reaper {
   /** Where a key that is not in the table is evaluated. */
   readonly #fresh: Uint32Array;
   readonly #arrears = new ArrearsSlot();
-  readonly #budget: MemoryBudget | undefined;
-  /** What the algorithm holds outside the table, as booked in the budget. */
-  #outsideBytes = 0;
+  /** What the algorithm holds outside the table: a log is not asked whether there is room, the tables are. */
+  readonly #outside: Booking;
   #touched: KeyListener | undefined;
 
   constructor(algorithm: Algorithm, options: KeyedLimiterOptions = {}) {
@@ -68,7 +67,7 @@ export class KeyedLimiter implements Reaper {
     this.#table = new KeyTable({ ...options, stateWords: algorithm.stateWords }, this);
     this.#room = new KeyRoom(this.#table, this.#arrears, options);
     this.#fresh = new Uint32Array(2 + algorithm.stateWords);
-    this.#budget = options.budget;
+    this.#outside = new Booking(options.budget);
     this.#hasAftermath = algorithm.log !== undefined;
   }
 
@@ -140,24 +139,26 @@ export class KeyedLimiter implements Reaper {
 
   /** Makes a key one that was never seen, and names it: pages may remember one that is gone from here. */
   forget(high: number, low: number, nowUs: Micros): void {
-    if (nowUs > this.#nowUs) this.#advance(nowUs);
-    this.#high = high;
-    this.#low = low;
-    const at = this.#table.find(high, low);
-    if (at >= 0) {
-      this.#algorithm.release(this.#table.words, at);
-      this.#arrears.start(this.#algorithm, this.#table.words, at, this.#nowUs);
+    this.#find(high, low, nowUs);
+    if (this.#at >= 0) {
+      this.#algorithm.release(this.#table.words, this.#at);
+      this.#arrears.start(this.#algorithm, this.#table.words, this.#at, this.#nowUs);
     }
     if (this.#hasAftermath) this.#followUp();
   }
 
   /** Charges usage that already happened, whatever the limit says. */
   charge(high: number, low: number, cost: number, nowUs: Micros): void {
-    if (nowUs > this.#nowUs) this.#advance(nowUs);
-    this.#high = high;
-    this.#low = low;
-    this.#at = this.#table.find(high, low);
+    this.#find(high, low, nowUs);
     this.commit(cost);
+  }
+
+  /** Takes the newest `cost` units of a key back, or all that still count; none out of a bucket that it shares. */
+  refund(high: number, low: number, cost: number, nowUs: Micros): void {
+    this.#find(high, low, nowUs);
+    if (this.#at < 0) return;
+    this.#algorithm.refund(this.#table.words, this.#at, cost, this.#nowUs);
+    if (this.#hasAftermath) this.#followUp();
   }
 
   /** Drops idle keys among the next `slots` slots. The host calls it as often as it can spare the time. */
@@ -246,7 +247,7 @@ export class KeyedLimiter implements Reaper {
       if (page.high === 0) this.#arrears.load(this.#algorithm, page);
       else if (this.#adoptKey(page, this.#table.count < roomUntil)) adopted += 1;
     }
-    this.#bookOutside(this.#algorithm.outsideBytes());
+    this.#outside.hold(this.#algorithm.outsideBytes());
     return adopted;
   }
 
@@ -260,7 +261,7 @@ export class KeyedLimiter implements Reaper {
     if (atUs > this.#nowUs) this.#advance(atUs);
     if (units <= 0) return;
     this.#table.forEach((words, at) => this.#algorithm.charge(words, at, units, this.#nowUs));
-    this.#bookOutside(this.#algorithm.outsideBytes());
+    this.#outside.hold(this.#algorithm.outsideBytes());
   }
 
   /**
@@ -270,7 +271,7 @@ export class KeyedLimiter implements Reaper {
   setArrears(arrears: Arrears): void {
     if (arrears.atUs > this.#nowUs) this.#advance(arrears.atUs);
     this.#arrears.charge(this.#algorithm, arrears, this.#nowUs);
-    this.#bookOutside(this.#algorithm.outsideBytes());
+    this.#outside.hold(this.#algorithm.outsideBytes());
   }
 
   /** Units that a key never seen has used. */
@@ -288,7 +289,7 @@ export class KeyedLimiter implements Reaper {
   dispose(): void {
     this.#arrears.drop(this.#algorithm);
     this.#table.dispose();
-    this.#bookOutside(0);
+    this.#outside.hold(0);
   }
 
   isIdle(words: Uint32Array, at: number): boolean {
@@ -297,6 +298,13 @@ export class KeyedLimiter implements Reaper {
 
   release(words: Uint32Array, at: number): void {
     this.#algorithm.release(words, at);
+  }
+
+  #find(high: number, low: number, nowUs: Micros): void {
+    if (nowUs > this.#nowUs) this.#advance(nowUs);
+    this.#high = high;
+    this.#low = low;
+    this.#at = this.#table.find(high, low);
   }
 
   #advance(nowUs: Micros): void {
@@ -315,15 +323,8 @@ export class KeyedLimiter implements Reaper {
   }
 
   #followUp(): void {
-    this.#bookOutside(this.#algorithm.outsideBytes());
+    this.#outside.hold(this.#algorithm.outsideBytes());
     if (this.#touched !== undefined) this.#touched(this.#high, this.#low);
-  }
-
-  #bookOutside(bytes: number): void {
-    if (bytes === this.#outsideBytes) return;
-    // A log must remember what it admitted: it is not asked whether there is room, but the tables will be.
-    this.#budget?.force(bytes - this.#outsideBytes);
-    this.#outsideBytes = bytes;
   }
 
   #scheduleSweep(): void {

@@ -68,6 +68,12 @@ export class LeakyBucket implements Algorithm {
     words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    const level = Math.max(0, this.#level(words, at, nowUs) - cost);
+    this.#leak.anchor(words, at, level > 0 ? this.#leak.progressTicks : 0, nowUs);
+    words[at + LEVEL] = level;
+  }
+
   owable(resetAfterUs: number): number {
     return this.#leak.field.owable(resetAfterUs);
   }

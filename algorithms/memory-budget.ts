@@ -35,3 +35,19 @@ export class MemoryBudget {
     this.#bytesUsed -= bytes;
   }
 }
+
+/** What one holder has booked that cannot be refused; the difference is booked whenever it tells how much it holds. */
+export class Booking {
+  readonly #budget: MemoryBudget | undefined;
+  #bytes = 0;
+
+  constructor(budget: MemoryBudget | undefined) {
+    this.#budget = budget;
+  }
+
+  hold(bytes: number): void {
+    if (bytes === this.#bytes) return;
+    this.#budget?.force(bytes - this.#bytes);
+    this.#bytes = bytes;
+  }
+}

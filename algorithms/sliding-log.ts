@@ -57,6 +57,10 @@ export class SlidingLog implements Algorithm {
     words[at + HANDLE] = this.#arena.push(words[at + HANDLE] as number, nowUs, cost);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    if (this.#count(words, at, nowUs) > 0) this.#arena.dropNewest(cost);
+  }
+
   owable(): number {
     return Infinity;
   }

@@ -81,6 +81,13 @@ export class SlidingWindow implements Algorithm {
     words[at + CURRENT] = saturated(this.#current + cost);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.charge(words, at, 0, nowUs);
+    const older = Math.max(0, cost - this.#current);
+    words[at + CURRENT] = Math.max(0, this.#current - cost);
+    words[at + PREVIOUS] = Math.max(0, this.#previous - older);
+  }
+
   owable(): number {
     return Infinity;
   }

@@ -61,6 +61,12 @@ export class TokenBucket implements Algorithm {
     this.#store(words, at, Math.max(left, this.capacity - this.#drip.unitsMax), nowUs);
   }
 
+  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    const tokens = Math.min(this.capacity, this.#tokens(words, at, nowUs) + cost);
+    if (tokens === this.capacity) this.#drip.progressTicks = 0;
+    this.#store(words, at, tokens, nowUs);
+  }
+
   owable(resetAfterUs: number): number {
     return this.#drip.field.owable(resetAfterUs);
   }

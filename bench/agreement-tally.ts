@@ -13,6 +13,7 @@ export interface AgreementReport {
   readonly unsatisfiable: number;
   readonly peeks: number;
   readonly reports: number;
+  readonly refunds: number;
   readonly steps_back: number;
   readonly decisions_per_s: number;
   readonly differences: number;
@@ -22,11 +23,12 @@ export interface AgreementReport {
 export class AgreementTally {
   readonly algorithm: AlgorithmName;
   policies = 0;
-  /** Reports are compared too, and not counted. */
+  /** Reports and refunds are compared too, and not counted. */
   decisions = 0;
   readonly #outcomes = { allowed: 0, denied: 0, unsatisfiable: 0 };
   #peeks = 0;
   #reports = 0;
+  #refunds = 0;
   #stepsBack = 0;
   #differences = 0;
   readonly #examples: Difference[] = [];
@@ -40,9 +42,9 @@ export class AgreementTally {
     this.policies += 1;
     let lastUs = 0;
     for (const { question, verdict } of decided) {
-      if (question.isReport) {
-        this.#reports += 1;
-      } else {
+      if (question.mode === "report") this.#reports += 1;
+      else if (question.mode === "refund") this.#refunds += 1;
+      else {
         this.decisions += 1;
         if (question.cost === 0) this.#peeks += 1;
         else this.#outcomes[verdict.outcome] += 1;
@@ -62,6 +64,7 @@ export class AgreementTally {
       ...this.#outcomes,
       peeks: this.#peeks,
       reports: this.#reports,
+      refunds: this.#refunds,
       steps_back: this.#stepsBack,
       decisions_per_s: Math.round((this.decisions * 1_000) / (performance.now() - this.#startedMs)),
       differences: this.#differences,

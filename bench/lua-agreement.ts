@@ -6,8 +6,8 @@
  *
  *   A moment seen without being charged. The key table's clock is a running maximum over all it was asked; Redis
  *   writes nothing for a denial, a peek or a report of which nothing is charged, and remembers when a key was last
- *   *charged*. So the clock steps back here only where the last moment seen is one that was charged. Either way
- *   nothing is minted.
+ *   *charged*, and not even that once it is given back. So the clock steps back here only where the last moment seen
+ *   is one that was charged and stayed so. Either way nothing is minted.
  *
  *   Debt beyond what 48-bit moments hold, which the key table forgives. Such a report is made a check.
  */
@@ -67,11 +67,16 @@ class LocalKey {
     const returnsUs = Math.min(LATEST_US, this.#seenUs + retryAfterUs + (comesBackUs ?? 0));
     const drawnUs = isReturning ? returnsUs : draft.nowUs;
     const nowUs = this.#seenUs === this.#chargedUs ? drawnUs : Math.max(drawnUs, this.#seenUs);
-    const isReport = draft.isReport && this.#canOwe(draft.cost, nowUs);
+    const mode = draft.mode === "report" && !this.#canOwe(draft.cost, nowUs) ? "check" : draft.mode;
     const verdict = new Verdict();
     this.#verdict = verdict;
     let charged = draft.cost;
-    if (isReport) {
+    if (mode === "refund") {
+      this.#limiter.refund(1, 1, draft.cost, micros(nowUs));
+      this.#limiter.evaluate(1, 1, 0, micros(nowUs), verdict);
+      this.#chargedUs = -Infinity;
+      charged = 0;
+    } else if (mode === "report") {
       this.#limiter.evaluate(1, 1, 0, micros(nowUs), verdict);
       charged = reportedUnits(this.#limiter, draft.cost, micros(nowUs), verdict);
       this.#limiter.commit(charged);
@@ -81,7 +86,7 @@ class LocalKey {
     }
     this.#seenUs = Math.max(this.#seenUs, nowUs);
     if (charged > 0 && verdict.outcome === "allowed") this.#chargedUs = this.#seenUs;
-    return { question: { ...draft, isReport, nowUs }, verdict };
+    return { question: { ...draft, mode, nowUs }, verdict };
   }
 
   #canOwe(cost: number, nowUs: number): boolean {
@@ -102,7 +107,7 @@ class LocalKey {
 export const WAYS = ["calls", "pipelines", "batches"] as const;
 export type Way = (typeof WAYS)[number];
 
-/** Asks Redis the same, all at once and in order. Reports always travel alone. */
+/** Asks Redis the same, all at once and in order. Reports and refunds always travel alone. */
 export async function decideInRedis(
   limiter: RedisLimiter,
   questions: readonly Question[],
@@ -116,14 +121,11 @@ export async function decideInRedis(
     if (asks.length === 0) return;
     answers.push(way === "batches" ? limiter.checkBatch(asks) : limiter.checkPipelined(asks));
   };
-  for (const { isReport, key: number, cost, nowUs } of questions) {
+  for (const { mode, key: number, cost, nowUs } of questions) {
     const ask = { key: `k${number}`, cost, nowUs: micros(nowUs) };
-    if (isReport || way === "calls") {
+    if (mode !== "check" || way === "calls") {
       send();
-      const call = isReport
-        ? limiter.report(ask.key, cost, ask.nowUs)
-        : limiter.check(ask.key, cost, ask.nowUs);
-      answers.push(call.then((verdict) => [verdict]));
+      answers.push(limiter[mode](ask.key, cost, ask.nowUs).then((verdict) => [verdict]));
     } else {
       together.push(ask);
     }

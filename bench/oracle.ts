@@ -47,6 +47,17 @@ export class Oracle {
     return outcome;
   }
 
+  /** Forgets the newest units: as if they had never been admitted. */
+  refund(cost: number, nowUs: number): void {
+    this.#nowUs = Math.max(this.#nowUs, nowUs);
+    for (let left = cost; left > 0;) {
+      const newest = this.admissions.pop();
+      if (newest === undefined) return;
+      if (newest.cost > left) this.admissions.push({ ...newest, cost: newest.cost - left });
+      left -= newest.cost;
+    }
+  }
+
   /** Remembers usage that nobody was asked about. */
   charge(cost: number, nowUs: number): void {
     this.#nowUs = Math.max(this.#nowUs, nowUs);

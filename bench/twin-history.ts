@@ -1,7 +1,7 @@
 /**
  * Random policies and random traffic for two implementations of one specification, where limiters break: nothing
  * at all between two requests, whole windows and one microsecond beside them, boundaries, the emission interval,
- * a clock that steps back, costs beyond the capacity, usage reported after the fact.
+ * a clock that steps back, costs beyond the capacity, usage reported after the fact, units given back.
  *
  * Only policies that both sides decide exactly: algorithms/ rounds rates whose fraction does not fit its few bits.
  */
@@ -11,9 +11,10 @@ import { createAlgorithm, UNITS_MAX, WINDOW_MAX_US, WINDOW_MIN_US } from "../alg
 import type { Prng } from "../core/prng.ts";
 import { micros, US_PER_S } from "../core/units.ts";
 import { scriptNumbers } from "../lua/limiter-params.ts";
+import type { Mode } from "../lua/script-protocol.ts";
 
 export interface Question {
-  readonly isReport: boolean;
+  readonly mode: Mode;
   readonly key: number;
   readonly cost: number;
   /** By the caller's clock, which may step back. */
@@ -36,6 +37,8 @@ export const BUCKETS: ReadonlySet<AlgorithmName> = new Set([
   "leaky-queue",
   "gcra",
 ]);
+/** Of ten questions. */
+const MODES: readonly Mode[] = [...Array<Mode>(8).fill("check"), "report", "refund"];
 const SLIDING_WEIGHT_MAX = 2 ** 51;
 
 export function randomParams(algorithm: AlgorithmName, prng: Prng): AlgorithmParams {
@@ -79,7 +82,7 @@ export function randomQuestions(
   return Array.from({ length }, () => {
     nowUs = Math.min(LATEST_US, Math.max(EARLIEST_US, nextUs(params, prng, nowUs)));
     const draft = {
-      isReport: prng.ratio(1, 10),
+      mode: oneOf(prng, MODES),
       key: prng.below(keys),
       cost: randomCost(params, prng),
       nowUs,

@@ -11,25 +11,25 @@ Keys
   one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
 
 Arguments
-  mode           check|report      ask; or charge usage that already happened, over the limit as debt
-  capacity       0..2147483647     units per window
-  sub_window_us  1..2^45           microseconds: W / n, rounded up
-  sub_windows    1..64             n
-  ttl_min_ms     1..2^42           milliseconds that a key is kept at least
+  mode           check|report|refund  ask; charge what has happened, over the limit as debt; take the newest units back
+  capacity       0..2147483647        units per window
+  sub_window_us  1..2^45              microseconds: W / n, rounded up
+  sub_windows    1..64                n
+  ttl_min_ms     1..2^42              milliseconds that a key is kept at least
 
 Arguments per key
-  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
-  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+  now_us        0..2^52               microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647         units asked for, used or given back; 0 peeks and writes nothing
 
 Returns per key, as one line of text
-  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
-  remaining       0..2147483647    units that could be asked for now, after this decision
-  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
-  reset_after_us  0..2^53          microseconds until the key is as good as new
+  outcome         0..2                0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647       units that could be asked for now, after this decision
+  retry_after_us  -1..2^53            microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53             microseconds until the key is as good as new
 
 Errors
-  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
-  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+  PARL_INVALID_ARGUMENT               an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "each-key"
@@ -68,6 +68,23 @@ end
 return each_key(function(key, now_us, cost)
   local counts, length
   now_us, counts, length = read(key, now_us)
+  local elapsed_us = now_us % sub_window_us
+  -- Until `steps` sub-windows have begun after the current one.
+  local function until_us(steps)
+    return steps * sub_window_us - elapsed_us
+  end
+  if mode == 'refund' then
+    local left = cost
+    for age = 1, length do
+      local taken = math.min(left, counts[age])
+      counts[age] = counts[age] - taken
+      left = left - taken
+    end
+    if left < cost then
+      write(key, now_us, counts, length, until_us(sub_windows + 1))
+    end
+    cost = 0
+  end
   local total = 0
   local newest = 0
   for age = length, 1, -1 do
@@ -75,11 +92,6 @@ return each_key(function(key, now_us, cost)
     if counts[age] > 0 then
       newest = age
     end
-  end
-  local elapsed_us = now_us % sub_window_us
-  -- Until `steps` sub-windows have begun after the current one.
-  local function until_us(steps)
-    return steps * sub_window_us - elapsed_us
   end
   if mode == 'check' and cost > 0 and total + cost > capacity then
     local steps = 0

@@ -10,24 +10,24 @@ Keys
   one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
 
 Arguments
-  mode          check|report       ask; or charge usage that already happened, over the limit as debt
-  capacity      0..2147483647      units per window
-  window_us     1000..2^45         microseconds
-  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+  mode          check|report|refund   ask; charge what has happened, over the limit as debt; take the newest units back
+  capacity      0..2147483647         units per window
+  window_us     1000..2^45            microseconds
+  ttl_min_ms    1..2^42               milliseconds that a key is kept at least
 
 Arguments per key
-  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
-  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+  now_us        0..2^52               microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647         units asked for, used or given back; 0 peeks and writes nothing
 
 Returns per key, as one line of text
-  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
-  remaining       0..2147483647    units that could be asked for now, after this decision
-  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
-  reset_after_us  0..2^53          microseconds until the key is as good as new
+  outcome         0..2                0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647       units that could be asked for now, after this decision
+  retry_after_us  -1..2^53            microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53             microseconds until the key is as good as new
 
 Errors
-  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
-  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+  PARL_INVALID_ARGUMENT               an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "each-key"
@@ -51,7 +51,10 @@ return each_key(function(key, now_us, cost)
   if mode == 'check' and cost > 0 and count + cost > capacity then
     return refused(cost, capacity, math.max(0, capacity - count), left_us, count > 0 and left_us or 0)
   end
-  if cost > 0 then
+  if mode == 'refund' then
+    cost = -math.min(cost, count)
+  end
+  if cost ~= 0 then
     count = math.min(count + cost, COUNT_MAX)
     redis.call('SET', key, struct.pack('>dd', now_us, count), 'PX', lifetime_ms(left_us, ttl_min_ms))
   end

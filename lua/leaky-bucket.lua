@@ -10,25 +10,25 @@ Keys
   one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
 
 Arguments
-  mode          check|report       ask; or charge usage that already happened, over the limit as debt
-  capacity      0..2147483647      units: the most a key can hold
-  interval      1..2^45            ticks: what one unit is worth; capacity * interval <= 2^51
-  ticks_per_us  1..2147483647      ticks in a microsecond, so that T = interval / ticks_per_us is exact
-  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+  mode          check|report|refund   ask; charge what has happened, over the limit as debt; take the newest units back
+  capacity      0..2147483647         units: the most a key can hold
+  interval      1..2^45               ticks: what one unit is worth; capacity * interval <= 2^51
+  ticks_per_us  1..2147483647         ticks in a microsecond, so that T = interval / ticks_per_us is exact
+  ttl_min_ms    1..2^42               milliseconds that a key is kept at least
 
 Arguments per key
-  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
-  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+  now_us        0..2^52               microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647         units asked for, used or given back; 0 peeks and writes nothing
 
 Returns per key, as one line of text
-  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
-  remaining       0..2147483647    units that could be asked for now, after this decision
-  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
-  reset_after_us  0..2^53          microseconds until the key is as good as new
+  outcome         0..2                0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647       units that could be asked for now, after this decision
+  retry_after_us  -1..2^53            microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53             microseconds until the key is as good as new
 
 Errors
-  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
-  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+  PARL_INVALID_ARGUMENT               an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "debt"
@@ -41,6 +41,9 @@ return each_key(function(key, now_us, cost)
   now_us, level = owed(key, now_us, interval, ticks_per_us)
   if mode == 'report' then
     cost = math.min(cost, owable(level, capacity, interval, ticks_per_us))
+  elseif mode == 'refund' then
+    level = take_back(key, now_us, level, cost, interval, ticks_per_us, ttl_min_ms)
+    cost = 0
   end
   local filled = level + cost * interval
   local retry_after_us = math.ceil((filled - brim) / ticks_per_us)

@@ -20,7 +20,7 @@ import { scriptNumbers, type RedisLimiterParams } from "./limiter-params.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { RedisScript } from "./redis-script.ts";
 import { loadScript } from "./script-loader.ts";
-import { ScriptProtocol, type Ask } from "./script-protocol.ts";
+import { ScriptProtocol, type Ask, type Mode } from "./script-protocol.ts";
 
 export interface RedisLimiterOptions {
   /** Made by connectRedis or connectRedisCluster, which see to it that nothing is queued, resent or waited for. */
@@ -60,13 +60,18 @@ export class RedisLimiter {
   }
 
   /** Asks for `cost`, and charges it if allowed; cost 0 peeks. */
-  async check(key: string, cost: number, nowUs?: Micros): Promise<Verdict> {
-    return this.#protocol.read(await this.#script.run(this.#protocol.pack("check", [{ key, cost, nowUs }])));
+  check(key: string, cost: number, nowUs?: Micros): Promise<Verdict> {
+    return this.#one("check", { key, cost, nowUs });
   }
 
   /** Charges usage that already happened, over the limit as debt. @returns what a peek answers then */
-  async report(key: string, cost: number, nowUs?: Micros): Promise<Verdict> {
-    return this.#protocol.read(await this.#script.run(this.#protocol.pack("report", [{ key, cost, nowUs }])));
+  report(key: string, cost: number, nowUs?: Micros): Promise<Verdict> {
+    return this.#one("report", { key, cost, nowUs });
+  }
+
+  /** Takes the newest units back that were charged, or all that still count. @returns what a peek answers then */
+  refund(key: string, cost: number, nowUs?: Micros): Promise<Verdict> {
+    return this.#one("refund", { key, cost, nowUs });
   }
 
   /** Decides all in one call of the script, in order. On a Cluster the keys must share a slot. */
@@ -82,5 +87,9 @@ export class RedisLimiter {
     for (const ask of asks) calls.add(this.#protocol.pack("check", [ask]));
     const lines = await this.#script.runAll(calls);
     return lines.map((line) => (line instanceof ParlError ? line : this.#protocol.read(line)));
+  }
+
+  async #one(mode: Mode, ask: Ask): Promise<Verdict> {
+    return this.#protocol.read(await this.#script.run(this.#protocol.pack(mode, [ask])));
   }
 }

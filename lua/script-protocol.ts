@@ -13,7 +13,7 @@ import type { ScriptCall } from "./redis-script.ts";
 import { argumentText, type ScriptContract, type ScriptField } from "./script-contract.ts";
 import { ScriptLoaderError } from "./script-loader-error.ts";
 
-export type Mode = "check" | "report";
+export type Mode = "check" | "report" | "refund";
 
 const SERVER_CLOCK = micros(0);
 
@@ -64,7 +64,7 @@ export class ScriptProtocol {
     this.numbers = call.filter(isNumber).map((field) => argumentText(field, numbers[field.name]));
     this.#limit = limit;
     this.#keys = keys;
-    this.#call = { check: packed("check"), report: packed("report") };
+    this.#call = { check: packed("check"), report: packed("report"), refund: packed("refund") };
     this.#perKey = perKey.map((field) => ({ field, question: known(field.name, QUESTIONS) }));
     this.#returns = returns.map((field) => known(field.name, ANSWERS));
   }

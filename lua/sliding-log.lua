@@ -15,24 +15,24 @@ Keys
   one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
 
 Arguments
-  mode          check|report       ask; or charge usage that already happened, over the limit as debt
-  capacity      0..2147483647      units per window
-  window_us     1000..2^45         microseconds
-  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+  mode          check|report|refund   ask; charge what has happened, over the limit as debt; take the newest units back
+  capacity      0..2147483647         units per window
+  window_us     1000..2^45            microseconds
+  ttl_min_ms    1..2^42               milliseconds that a key is kept at least
 
 Arguments per key
-  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
-  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+  now_us        0..2^52               microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647         units asked for, used or given back; 0 peeks and writes nothing
 
 Returns per key, as one line of text
-  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
-  remaining       0..2147483647    units that could be asked for now, after this decision
-  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
-  reset_after_us  0..2^53          microseconds until the key is as good as new
+  outcome         0..2                0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647       units that could be asked for now, after this decision
+  retry_after_us  -1..2^53            microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53             microseconds until the key is as good as new
 
 Errors
-  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
-  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+  PARL_INVALID_ARGUMENT               an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "each-key"
@@ -75,6 +75,24 @@ return each_key(function(key, now_us, cost)
       base = number_at(key, 2 * first)
     end
     total = (sum - base) % SUM_MODULUS
+  end
+
+  if mode == 'refund' then
+    local left = math.max(0, total - cost)
+    if left == 0 and total > 0 then
+      redis.call('DEL', key)
+      has_log = false
+    elseif left < total then
+      -- The event in which what is left is full.
+      local last = first_index(first, events - 1, function(index)
+        return (number_at(key, 2 * index + 2) - base) % SUM_MODULUS >= left
+      end)
+      redis.call('LSET', key, whole(2 * last + 2), whole((base + left) % SUM_MODULUS))
+      redis.call('LTRIM', key, whole(2 * first), whole(2 * last + 2))
+      last_us = number_at(key, 2 * (last - first) + 1)
+    end
+    total = left
+    cost = 0
   end
 
   if mode == 'check' and cost > 0 and total + cost > capacity then

@@ -12,24 +12,24 @@ Keys
   one or more; each is decided by itself, in order. On a Cluster all of one call are in one hash slot.
 
 Arguments
-  mode          check|report       ask; or charge usage that already happened, over the limit as debt
-  capacity      0..2147483647      units per window
-  window_us     1000..2^45         microseconds
-  ttl_min_ms    1..2^42            milliseconds that a key is kept at least
+  mode          check|report|refund   ask; charge what has happened, over the limit as debt; take the newest units back
+  capacity      0..2147483647         units per window
+  window_us     1000..2^45            microseconds
+  ttl_min_ms    1..2^42               milliseconds that a key is kept at least
 
 Arguments per key
-  now_us        0..2^52            microseconds since 1970 by the caller's clock; 0: by this server's
-  cost          0..2147483647      units asked for or used; 0 peeks and writes nothing
+  now_us        0..2^52               microseconds since 1970 by the caller's clock; 0: by this server's
+  cost          0..2147483647         units asked for, used or given back; 0 peeks and writes nothing
 
 Returns per key, as one line of text
-  outcome         0..2             0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
-  remaining       0..2147483647    units that could be asked for now, after this decision
-  retry_after_us  -1..2^53         microseconds until the cost fits, exactly; -1 never, 0 it did
-  reset_after_us  0..2^53          microseconds until the key is as good as new
+  outcome         0..2                0 allowed, 1 denied, 2 unsatisfiable: more than a key can hold
+  remaining       0..2147483647       units that could be asked for now, after this decision
+  retry_after_us  -1..2^53            microseconds until the cost fits, exactly; -1 never, 0 it did
+  reset_after_us  0..2^53             microseconds until the key is as good as new
 
 Errors
-  PARL_INVALID_ARGUMENT            an argument per key is out of range; keys before it have been decided
-  OOM, READONLY, WRONGTYPE, ...    Redis' own, before anything of the key at hand is written
+  PARL_INVALID_ARGUMENT               an argument per key is out of range; keys before it have been decided
+  OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
 --- @include "each-key"
@@ -58,6 +58,19 @@ return each_key(function(key, now_us, cost)
     end
   end
   local elapsed_us = now_us % window_us
+  local function write()
+    local ttl_ms = lifetime_ms(2 * window_us - elapsed_us, ttl_min_ms)
+    redis.call('SET', key, struct.pack('>ddd', now_us, current, previous), 'PX', ttl_ms)
+  end
+  if mode == 'refund' then
+    local newest = math.min(cost, current)
+    local older = math.min(cost - newest, previous)
+    current, previous = current - newest, previous - older
+    if newest + older > 0 then
+      write()
+    end
+    cost = 0
+  end
   -- In units times microseconds. A weight beyond 2^53 is inexact, but then it is beyond any room as well.
   local weight = previous * (window_us - elapsed_us)
   local fits = (capacity - current - cost) * window_us >= weight
@@ -71,8 +84,7 @@ return each_key(function(key, now_us, cost)
     end
   elseif cost > 0 and not is_refused then
     current = math.min(current + cost, COUNT_MAX)
-    local ttl_ms = lifetime_ms(2 * window_us - elapsed_us, ttl_min_ms)
-    redis.call('SET', key, struct.pack('>ddd', now_us, current, previous), 'PX', ttl_ms)
+    write()
   end
   local remaining = math.max(0, math.floor(((capacity - current) * window_us - weight) / window_us))
   local reset_after_us = 0

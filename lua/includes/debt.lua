@@ -53,3 +53,11 @@ local function owe(key, now_us, debt, interval, ticks_per_us, ttl_min_ms)
   redis.call('SET', key, struct.pack('>ddd', now_us, debt, interval), 'PX', ttl_ms)
   return debt
 end
+
+-- Takes the newest units back, or all that is owed. Answers what is left.
+local function take_back(key, now_us, debt, units, interval, ticks_per_us, ttl_min_ms)
+  if debt == 0 or units == 0 then
+    return debt
+  end
+  return owe(key, now_us, math.max(0, debt - units * interval), interval, ticks_per_us, ttl_min_ms)
+end

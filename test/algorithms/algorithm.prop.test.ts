@@ -4,7 +4,7 @@ import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algo
 import { createAlgorithm } from "../../algorithms/registry.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
-import { answerLine, FormulaKey } from "./formulas.ts";
+import { answerLine, FormulaKey, strikeNewest } from "./formulas.ts";
 import { after, anyParams, exactParams, histories, START_US } from "./histories.ts";
 import { NamedLimiter } from "./named-limiter.ts";
 
@@ -19,9 +19,9 @@ describe.each(ALGORITHMS)("%s", (name) => {
         let nowUs = START_US;
         for (const { kind, cost, gap } of steps) {
           nowUs = Math.max(nowUs, after(nowUs, gap));
-          if (kind === "charge") {
-            limiter.charge("k", cost, nowUs);
-            formula.charge(cost, nowUs);
+          if (kind !== "decide") {
+            limiter[kind]("k", cost, nowUs);
+            formula[kind](cost, nowUs);
           } else {
             answers.push(answerLine(limiter.decide("k", cost, nowUs)));
             expected.push(formula.decide(cost, nowUs));
@@ -57,7 +57,8 @@ describe.each(ALGORITHMS)("%s", (name) => {
             );
             nowUs += retryAfterUs;
           }
-          if (verdict.outcome === "allowed" || kind === "charge")
+          if (kind === "refund") algorithm.refund(words, 0, cost, micros(nowUs));
+          else if (verdict.outcome === "allowed" || kind === "charge")
             algorithm.charge(words, 0, cost, micros(nowUs));
         }
         expect(waits.filter((wait) => wait !== "a whole number: denied, allowed")).toEqual([]);
@@ -66,14 +67,19 @@ describe.each(ALGORITHMS)("%s", (name) => {
     );
   });
 
-  it("never admits more than its published envelope", () => {
+  it("never admits more, beyond what is given back, than its published envelope", () => {
     fc.assert(
       fc.property(histories(anyParams(name)), ({ params, steps }) => {
         const limiter = new NamedLimiter(params);
         const log: Admission[] = [];
         let nowUs = START_US;
-        for (const { cost, gap } of steps) {
+        for (const { kind, cost, gap } of steps) {
           nowUs = Math.max(nowUs, after(nowUs, gap));
+          if (kind === "refund") {
+            limiter.refund("k", cost, nowUs);
+            strikeNewest(log, cost);
+            continue;
+          }
           const isAllowed = limiter.decide("k", cost, nowUs).outcome === "allowed";
           if (isAllowed && cost > 0) log.push({ atUs: nowUs, cost });
         }

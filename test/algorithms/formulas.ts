@@ -60,6 +60,20 @@ export class FormulaKey {
   charge(cost: number, nowUs: number): void {
     if (cost > 0) this.#events.push({ atUs: nowUs, cost });
   }
+
+  refund(cost: number, _nowUs: number): void {
+    strikeNewest(this.#events, cost);
+  }
+}
+
+/** Strikes the newest units out of a history: what giving them back means, whatever the algorithm. */
+export function strikeNewest(events: Event[], units: number): void {
+  for (let left = units; left > 0;) {
+    const newest = events.pop();
+    if (newest === undefined) return;
+    if (newest.cost > left) events.push({ ...newest, cost: newest.cost - left });
+    left -= newest.cost;
+  }
 }
 
 function capacityOf({ algorithm, limit, burst }: AlgorithmParams): number {

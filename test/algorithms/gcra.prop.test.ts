@@ -28,8 +28,8 @@ it("is the token bucket and the leaky bucket, verdict for verdict, through debts
         }
         if (debt + cost > unitsForgiven(params)) continue;
         for (const [i, limiter] of limiters.entries()) {
-          if (kind === "charge") limiter.charge("k", cost, nowUs);
-          verdicts[i]?.push(verdictLine(limiter.decide("k", kind === "charge" ? 0 : cost, nowUs)));
+          if (kind !== "decide") limiter[kind]("k", cost, nowUs);
+          verdicts[i]?.push(verdictLine(limiter.decide("k", kind === "decide" ? cost : 0, nowUs)));
         }
       }
       const [ofGcra, ofTokens, ofLevel] = verdicts.map((lines) => lines.join("\n"));

@@ -11,7 +11,7 @@ import { micros, US_PER_S } from "../../core/units.ts";
 export const START_US = 1_700_000_000 * US_PER_S;
 
 interface Step {
-  readonly kind: "decide" | "charge";
+  readonly kind: "decide" | "charge" | "refund";
   readonly key: number;
   readonly cost: number;
   readonly gap: Gap;
@@ -19,6 +19,8 @@ interface Step {
 
 /** So many microseconds on (or back, when negative), or to a place beside the next multiple of a period. */
 export type Gap = { readonly us: number } | { readonly periodUs: number; readonly besideUs: number };
+
+const KINDS = ["decide", "decide", "decide", "decide", "charge", "refund"] as const;
 
 export interface History {
   readonly params: AlgorithmParams;
@@ -106,7 +108,7 @@ export function histories(
       params: fc.constant(chosen),
       steps: fc.array(
         fc.record({
-          kind: fc.constantFrom("decide" as const, "decide" as const, "decide" as const, "charge" as const),
+          kind: fc.constantFrom(...KINDS),
           key: fc.integer({ min: 0, max: 2 }),
           cost: costs(chosen.burst ?? chosen.limit),
           gap: gaps(chosen),

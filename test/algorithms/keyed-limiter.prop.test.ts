@@ -48,10 +48,10 @@ describe.each(ALGORITHMS)("%s", (name) => {
         for (const { kind, key, cost, gap } of steps) {
           nowUs = Math.min(LATEST_US, Math.max(nowUs, after(nowUs, gap)));
           const formula = formulas[key] as FormulaKey;
-          if (kind === "charge") formula.charge(cost, nowUs);
+          if (kind !== "decide") formula[kind](cost, nowUs);
           else expected.push(formula.decide(cost, nowUs));
           for (const [i, limiter] of limiters.entries()) {
-            if (kind === "charge") limiter.charge(String(key), cost, nowUs);
+            if (kind !== "decide") limiter[kind](String(key), cost, nowUs);
             else answers[i]?.push(answerLine(limiter.decide(String(key), cost, nowUs)));
             sweeps[i]?.(limiter, nowUs);
           }
@@ -74,9 +74,9 @@ describe.each(ALGORITHMS)("%s", (name) => {
         for (const { kind, key, cost, gap } of steps) {
           nowUs = after(nowUs, gap);
           latestUs = Math.max(latestUs, nowUs);
-          if (kind === "charge") {
-            limiter.charge(String(key), cost, nowUs);
-            steady.charge(String(key), cost, latestUs);
+          if (kind !== "decide") {
+            limiter[kind](String(key), cost, nowUs);
+            steady[kind](String(key), cost, latestUs);
           } else {
             answers.push(verdictLine(limiter.decide(String(key), cost, nowUs)));
             expected.push(verdictLine(steady.decide(String(key), cost, latestUs)));

@@ -34,6 +34,11 @@ export class NamedLimiter {
     this.table.charge(this.#hash.high, this.#hash.low, cost, micros(nowUs));
   }
 
+  refund(key: string, cost: number, nowUs: number): void {
+    this.#identify(key);
+    this.table.refund(this.#hash.high, this.#hash.low, cost, micros(nowUs));
+  }
+
   /** Charges usage that was only reported. */
   report(key: string, cost: number, nowUs: number): void {
     this.#identify(key);

@@ -58,7 +58,7 @@ function waitUs(params: Params, admissions: readonly Admission[], cost: number, 
 describe.each(ALGORITHMS)("%s", (algorithm) => {
   it("answers as its definition does", () => {
     const anyStep = fc.record({
-      isCharge: fc.integer({ min: 0, max: 19 }),
+      draw: fc.integer({ min: 0, max: 19 }),
       backUs: fc.constantFrom(0, 0, 0, 1, 700),
     });
     let decisions = 0;
@@ -73,14 +73,15 @@ describe.each(ALGORITHMS)("%s", (algorithm) => {
           const oracles = Array.from({ length: KEYS }, () => new Oracle(params));
           let lastUs = 0;
           for (const { atUs, key, cost } of history) {
-            const { isCharge, backUs } = steps.next().value as { isCharge: number; backUs: number };
+            const { draw, backUs } = steps.next().value as { draw: number; backUs: number };
             const nowUs = START_US + atUs - backUs;
             // The clock of the whole table never runs back, also not for a key that was not looked at.
             lastUs = Math.max(lastUs, nowUs);
             const { admissions } = oracles[key]!;
-            if (isCharge === 0) {
-              limiter.charge(key + 1, 7, cost, micros(nowUs));
-              oracles[key]!.charge(cost, lastUs);
+            if (draw < 2) {
+              const change = draw === 0 ? "charge" : "refund";
+              limiter[change](key + 1, 7, cost, micros(nowUs));
+              oracles[key]![change](cost, lastUs);
               continue;
             }
             const before = [...admissions];

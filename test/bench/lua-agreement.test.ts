@@ -15,7 +15,7 @@ function asks(...steps: readonly (readonly [cost: number, atUs: number, comesBac
   return decideLocally(
     PARAMS,
     steps.map(([cost, atUs, comesBackUs]) => ({
-      isReport: false,
+      mode: "check",
       key: 0,
       cost,
       nowUs: T0 + atUs,

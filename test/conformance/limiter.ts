@@ -9,85 +9,19 @@
  * Specification: the semantics table of the design; the numbers are in limiter-rows.ts.
  */
 import { describe, expect, it } from "vitest";
-import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algorithms/algorithm.ts";
+import { ALGORITHMS, type AlgorithmName } from "../../algorithms/algorithm.ts";
 import { UNITS_MAX } from "../../algorithms/registry.ts";
-import type { Verdict } from "../../core/decision.ts";
-import { micros, US_PER_MS, US_PER_S } from "../../core/units.ts";
-import { DEBT_WAIT_MS, OWE_LONGER, ROWS, type Row } from "./limiter-rows.ts";
-
-type Answer = Omit<Verdict, "copyFrom">;
-
-interface LimiterUnderTest {
-  /** Evaluates, and charges if allowed. The answer must not change later. */
-  decide(key: string, cost: number, nowUs: number): Answer | Promise<Answer>;
-  /** Charges usage that already happened. */
-  report(key: string, cost: number, nowUs: number): void | Promise<void>;
-  /** Puts another limit of the same algorithm and window in force. */
-  retune(params: AlgorithmParams, nowUs: number): void | Promise<void>;
-}
+import { US_PER_S } from "../../core/units.ts";
+import { Bench, T0, WINDOW_US, type Case, type NewLimiter } from "./bench.ts";
+import { ROWS, type Row } from "./limiter-rows.ts";
+import { USAGE_CASES } from "./usage-cases.ts";
 
 export interface LimiterConformance {
   readonly name: string;
-  readonly newLimiter: (params: AlgorithmParams) => LimiterUnderTest | Promise<LimiterUnderTest>;
+  readonly newLimiter: NewLimiter;
   readonly algorithms?: readonly AlgorithmName[];
   /** Cases that do not hold here, by title or by `algorithm: title`, and why. */
   readonly skip?: readonly { readonly reason: string; readonly cases: readonly string[] }[];
-}
-
-interface Case {
-  readonly title: string;
-  /** All of them when absent. */
-  readonly algorithms?: readonly AlgorithmName[];
-  readonly run: (bench: Bench) => Promise<void>;
-}
-
-const T0 = 1_700_000_040 * US_PER_S;
-const WINDOW_US = 10 * US_PER_S;
-
-/** One algorithm of one implementation, and the assertions that several cases share. */
-class Bench {
-  readonly algorithm: AlgorithmName;
-  readonly #newLimiter: LimiterConformance["newLimiter"];
-
-  constructor(algorithm: AlgorithmName, newLimiter: LimiterConformance["newLimiter"]) {
-    this.algorithm = algorithm;
-    this.#newLimiter = newLimiter;
-  }
-
-  params(limit: number, windowUs = WINDOW_US): AlgorithmParams {
-    return { algorithm: this.algorithm, limit, windowUs: micros(windowUs) };
-  }
-
-  async limiter(limit = 10, windowUs = WINDOW_US): Promise<LimiterUnderTest> {
-    return await this.#newLimiter(this.params(limit, windowUs));
-  }
-
-  /** Denied now, denied again one microsecond before the wait told is over, allowed on time. */
-  async expectExactDenial(
-    limiter: LimiterUnderTest,
-    key: string,
-    cost: number,
-    nowUs: number,
-  ): Promise<Answer> {
-    const denied = await limiter.decide(key, cost, nowUs);
-    expect(denied.outcome).toBe("denied");
-    expect(Number.isSafeInteger(denied.retryAfterUs)).toBe(true);
-    const early = await limiter.decide(key, cost, nowUs + denied.retryAfterUs - 1);
-    expect(early).toMatchObject({ outcome: "denied", retryAfterUs: 1 });
-    const onTime = await limiter.decide(key, cost, nowUs + denied.retryAfterUs);
-    expect(onTime).toMatchObject({ outcome: "allowed", retryAfterUs: 0 });
-    return denied;
-  }
-
-  /** The same on keys of their own, for costs from one unit to all there are. */
-  async expectExactDenials(limit: number, windowUs: number): Promise<void> {
-    for (const cost of new Set([1, Math.ceil(limit / 2), limit])) {
-      const limiter = await this.limiter(limit, windowUs);
-      await limiter.decide("k", Math.ceil(limit / 2), T0 + 1);
-      await limiter.decide("k", Math.floor(limit / 2), T0 + 2);
-      await this.expectExactDenial(limiter, "k", cost, T0 + 3);
-    }
-  }
 }
 
 const CASES: readonly Case[] = [
@@ -225,59 +159,6 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    title: "a report beyond the limit becomes debt",
-    run: async (bench) => {
-      const limiter = await bench.limiter();
-      await limiter.report("k", 15, T0);
-      expect(await limiter.decide("k", 0, T0)).toMatchObject({ outcome: "allowed", remaining: 0 });
-      const denied = await bench.expectExactDenial(limiter, "k", 1, T0);
-      expect(denied).toMatchObject({ remaining: 0, retryAfterUs: DEBT_WAIT_MS[bench.algorithm] * US_PER_MS });
-    },
-  },
-  {
-    title: "whatever is reported, a key is as new after two windows, or two full bursts",
-    run: async (bench) => {
-      const limiter = await bench.limiter();
-      for (let i = 1; i <= 9; i += 1) {
-        await limiter.report("k", i % 2 === 0 ? 1 : UNITS_MAX, T0 + i * US_PER_MS);
-        const { resetAfterUs } = await limiter.decide("k", 0, T0 + i * US_PER_MS);
-        expect(resetAfterUs, `report ${i}`).toBeLessThanOrEqual(2 * WINDOW_US);
-        // Whole units only: of 10 units in 10 s, one is a second.
-        if (OWE_LONGER.includes(bench.algorithm)) {
-          expect(resetAfterUs, `report ${i}`).toBeGreaterThan(2 * WINDOW_US - US_PER_S);
-        }
-      }
-      const denied = await bench.expectExactDenial(limiter, "k", 1, T0 + 9 * US_PER_MS);
-      expect(denied.retryAfterUs).toBeLessThan(2 * WINDOW_US);
-    },
-  },
-  {
-    title: "a report forgives nothing that was owed under a higher limit",
-    run: async (bench) => {
-      const limiter = await bench.limiter();
-      await limiter.report("k", 18, T0);
-      await limiter.retune(bench.params(2), T0);
-      const before = await limiter.decide("k", 0, T0);
-      const { retryAfterUs } = await limiter.decide("k", 1, T0);
-      await limiter.report("k", 1, T0);
-      expect((await limiter.decide("k", 0, T0)).resetAfterUs).toBeGreaterThanOrEqual(before.resetAfterUs);
-      expect((await limiter.decide("k", 1, T0)).retryAfterUs).toBeGreaterThanOrEqual(retryAfterUs);
-    },
-  },
-  {
-    title: "debt without end does not wrap round to none",
-    run: async (bench) => {
-      const limiter = await bench.limiter();
-      for (let i = 1; i <= 9; i += 1) {
-        await limiter.report("k", UNITS_MAX, T0 + i);
-        expect(await limiter.decide("k", 1, T0 + i), `report ${i}`).toMatchObject({
-          outcome: "denied",
-          remaining: 0,
-        });
-      }
-    },
-  },
-  {
     title: "a clock that steps back mints nothing and takes nothing",
     run: async (bench) => {
       const limiter = await bench.limiter();
@@ -371,7 +252,7 @@ export function runLimiterConformance(implementation: LimiterConformance): void 
   const unused = new Set(reasons.keys());
 
   describe.each(algorithms)(`${implementation.name}, %s`, (algorithm) => {
-    for (const { title, algorithms: only, run } of CASES) {
+    for (const { title, algorithms: only, run } of [...CASES, ...USAGE_CASES]) {
       if (only !== undefined && !only.includes(algorithm)) continue;
       const id = [title, `${algorithm}: ${title}`].find((candidate) => reasons.has(candidate));
       if (id === undefined) {

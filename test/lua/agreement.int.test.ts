@@ -41,11 +41,13 @@ function gapsBackAndForth(params: AlgorithmParams): fc.Arbitrary<Gap> {
   return fc.oneof({ weight: 6, arbitrary: usualGaps(params) }, { weight: 1, arbitrary: back });
 }
 
+const MODES = { decide: "check", charge: "report", refund: "refund" } as const;
+
 function draftsOf({ steps }: History): Draft[] {
   let nowUs = START_US;
   return steps.map(({ kind, key, cost, gap }) => {
     nowUs = after(nowUs, gap);
-    return { isReport: kind === "charge", key, cost, nowUs };
+    return { mode: MODES[kind], key, cost, nowUs };
   });
 }
 

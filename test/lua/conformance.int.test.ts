@@ -39,6 +39,7 @@ runLimiterConformance({
     return {
       decide: (key, cost, nowUs) => limiter.check(id(key), cost, micros(nowUs)),
       report: async (key, cost, nowUs) => void (await limiter.report(id(key), cost, micros(nowUs))),
+      refund: async (key, cost, nowUs) => void (await limiter.refund(id(key), cost, micros(nowUs))),
       retune: (params) => {
         limiter = limiterOf(params);
       },

@@ -41,8 +41,13 @@ it.each(REDIS_ALGORITHMS)("alone, %s decides as its own script does", async (alg
     const [verdict] = await limiter.decide([ask(algorithm, 10)], { mode: "check", cost, nowUs });
     expect(verdict).toEqual(await own.check("k", cost, nowUs));
   }
-  const [reported] = await limiter.decide([ask(algorithm, 10)], { mode: "report", cost: 25, nowUs: NOW_US });
-  expect(reported).toEqual(await own.report("k", 25, NOW_US));
+  for (const [mode, cost] of [
+    ["report", 25],
+    ["refund", 7],
+  ] as const) {
+    const [verdict] = await limiter.decide([ask(algorithm, 10)], { mode, cost, nowUs: NOW_US });
+    expect(verdict).toEqual(await own[mode]("k", cost, NOW_US));
+  }
 });
 
 it("all eight together are charged or none, and no key is left without a lifetime", async () => {

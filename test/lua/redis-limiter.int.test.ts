@@ -144,11 +144,14 @@ describe.each(REDIS_ALGORITHMS)("%s", (algorithm) => {
     expect(await pipeline!.checkPipelined(asks)).toEqual(expected);
   });
 
-  it("answers a report with what a peek then says", async () => {
+  it("answers a report, and a refund, with what a peek then says", async () => {
     const limiter = limiterOf(paramsOf(algorithm));
     const reported = await limiter.report("k", 4, micros(T0));
     expect(reported).toMatchObject({ outcome: "allowed", remaining: 6 });
     expect(await limiter.check("k", 0, micros(T0))).toEqual(reported);
+    const refunded = await limiter.refund("k", 3, micros(T0));
+    expect(refunded).toMatchObject({ outcome: "allowed", remaining: 9 });
+    expect(await limiter.check("k", 0, micros(T0))).toEqual(refunded);
   });
 
   it("takes its arguments in whatever order its header gives", async () => {

@@ -12,7 +12,7 @@ it("a header is read as the contract it is", () => {
     "ticks_per_us",
     "ttl_min_ms",
   ]);
-  expect(contract.call[0]).toMatchObject({ words: ["check", "report"] });
+  expect(contract.call[0]).toMatchObject({ words: ["check", "report", "refund"] });
   expect(contract.call[2]).toMatchObject({ min: 1, max: 2 ** 45 });
   expect(contract.perKey.map(({ name, min, max }) => [name, min, max])).toEqual([
     ["now_us", 0, 2 ** 52],
@@ -45,5 +45,5 @@ it("names in messages are those of this side", () => {
   expect(() => argumentText(contract.perKey[0]!, -1)).toThrow(
     "nowUs must be a whole number from 0 to 4503599627370496, got -1",
   );
-  expect(() => argumentText(contract.call[0]!, "peek")).toThrow("mode must be one of check, report");
+  expect(() => argumentText(contract.call[0]!, "peek")).toThrow("mode must be one of check, report, refund");
 });

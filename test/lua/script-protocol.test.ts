@@ -3,7 +3,7 @@ import { micros } from "../../core/units.ts";
 import { scriptNumbers, type RedisAlgorithm } from "../../lua/limiter-params.ts";
 import { RedisKeys } from "../../lua/redis-keys.ts";
 import { loadScript } from "../../lua/script-loader.ts";
-import { ScriptProtocol, type Ask } from "../../lua/script-protocol.ts";
+import { ScriptProtocol, type Ask, type Mode } from "../../lua/script-protocol.ts";
 
 function protocol(algorithm: RedisAlgorithm, ttlMinMs = 1): ScriptProtocol {
   const params = { algorithm, limit: 100, windowUs: micros(60_000_000) };
@@ -28,11 +28,11 @@ it("a cost that is missing is no peek", () => {
   expect(() => protocol("gcra").pack("check", [ask])).toThrow(expect.objectContaining({ field: "cost" }));
 });
 
-it("a report differs in one word", () => {
-  const [check, report] = (["check", "report"] as const).map((mode) =>
-    protocol("fixed-window").pack(mode, [{ key: "a", cost: 1 }]),
+it.each(["report", "refund"] as const)("a %s differs in one word", (mode) => {
+  const [check, other] = (["check", mode] as const).map((as: Mode) =>
+    protocol("fixed-window").pack(as, [{ key: "a", cost: 1 }]),
   );
-  expect(report!.map((word, i) => (word === check![i] ? "" : word)).join("")).toBe("report");
+  expect(other!.map((word, i) => (word === check![i] ? "" : word)).join("")).toBe(mode);
 });
 
 it("an answer is read as the header says", () => {
