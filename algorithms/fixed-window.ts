@@ -55,8 +55,8 @@ export class FixedWindow implements Algorithm {
     words[at + COUNT] = saturated((words[at + COUNT] as number) + cost);
   }
 
-  refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    if (this.isIdle(words, at, nowUs)) return;
+  refund(words: Uint32Array, at: number, cost: number): void {
+    // The count of a window that is over is read by nobody.
     words[at + COUNT] = Math.max(0, (words[at + COUNT] as number) - cost);
   }
 

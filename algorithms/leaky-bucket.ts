@@ -69,9 +69,9 @@ export class LeakyBucket implements Algorithm {
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const level = Math.max(0, this.#level(words, at, nowUs) - cost);
-    this.#leak.anchor(words, at, level > 0 ? this.#leak.progressTicks : 0, nowUs);
-    words[at + LEVEL] = level;
+    const level = this.#level(words, at, nowUs) - cost;
+    this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
+    words[at + LEVEL] = Math.max(0, level);
   }
 
   owable(resetAfterUs: number): number {

@@ -62,9 +62,8 @@ export class TokenBucket implements Algorithm {
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const tokens = Math.min(this.capacity, this.#tokens(words, at, nowUs) + cost);
-    if (tokens === this.capacity) this.#drip.progressTicks = 0;
-    this.#store(words, at, tokens, nowUs);
+    const tokens = this.#tokens(words, at, nowUs) + cost;
+    this.#store(words, at, Math.min(this.capacity, tokens), nowUs);
   }
 
   owable(resetAfterUs: number): number {

@@ -81,7 +81,6 @@ return each_key(function(key, now_us, cost)
     local left = math.max(0, total - cost)
     if left == 0 and total > 0 then
       redis.call('DEL', key)
-      has_log = false
     elseif left < total then
       -- The event in which what is left is full.
       local last = first_index(first, events - 1, function(index)

@@ -115,9 +115,10 @@ describe.each(REDIS_ALGORITHMS)("%s", (algorithm) => {
     expect(seen.resetAfterUs).toBeLessThanOrEqual(Math.max(early.resetAfterUs, late.resetAfterUs));
   });
 
-  it("writes nothing for a peek, a denial and what can never be", async () => {
+  it("writes nothing for a peek, a denial, what can never be and what there is not to give back", async () => {
     const limiter = limiterOf(paramsOf(algorithm));
     await limiter.check("new", 0, micros(T0));
+    await limiter.refund("new", 3, micros(T0));
     expect(await snapshot()).toEqual({});
     await limiter.check("k", 9, micros(T0));
     const before = await snapshot();
@@ -125,6 +126,7 @@ describe.each(REDIS_ALGORITHMS)("%s", (algorithm) => {
     for (const cost of [0, 5, 11]) outcomes.push((await limiter.check("k", cost, micros(T0 + 7))).outcome);
     expect(outcomes).toEqual(["allowed", "denied", "unsatisfiable"]);
     await limiter.report("k", 0, micros(T0 + 7));
+    await limiter.refund("k", 0, micros(T0 + 7));
     expect(await snapshot()).toEqual(before);
   });
 
