@@ -81,11 +81,9 @@ export class RedisLimiter {
     return lines.split("\n").map((line) => this.#protocol.read(line));
   }
 
-  /** Decides each in a call of its own, in order, all sent at once. On a Cluster they must go to one node. */
+  /** Decides each in a call of its own, in order, all sent at once. */
   async checkPipelined(asks: readonly Ask[]): Promise<(Verdict | ParlError)[]> {
-    const calls = this.#script.pipeline();
-    for (const ask of asks) calls.add(this.#protocol.pack("check", [ask]));
-    const lines = await this.#script.runAll(calls);
+    const lines = await this.#script.runAll(asks.map((ask) => this.#protocol.pack("check", [ask])));
     return lines.map((line) => (line instanceof ParlError ? line : this.#protocol.read(line)));
   }
 

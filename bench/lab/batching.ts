@@ -152,14 +152,7 @@ async function waysOf(nodes: RedisNodes): Promise<ReadonlyMap<string, Way>> {
         return pipeline.exec();
       },
     ],
-    [
-      EMPTY,
-      (asks) => {
-        const calls = empty.pipeline();
-        for (const ask of asks) calls.add(protocol.pack("check", [ask]));
-        return empty.runAll(calls);
-      },
-    ],
+    [EMPTY, (asks) => empty.runAll(asks.map((ask) => protocol.pack("check", [ask])))],
     [PIPELINED, (asks) => limiter!.checkPipelined(asks).then(throwFailures)],
     [ONE_CALL, (asks) => limiter!.checkBatch(asks)],
   ]);

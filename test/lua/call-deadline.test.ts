@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { CallDeadline } from "../../lua/call-deadline.ts";
 
@@ -61,6 +63,23 @@ it("what comes too late is not heard, also when it is an error", async () => {
   work.reject(new Error("too late"));
   await vi.advanceTimersByTimeAsync(100);
   expect(late.value).toMatchObject(LATE);
+});
+
+it("a call that is over is not kept until its deadline", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const deadline = new CallDeadline(3_600_000);
+  const bytesKept = async (): Promise<number> => {
+    const calls = Array.from({ length: 10_000 }, () => deadline.over(Promise.resolve()));
+    await Promise.all(calls);
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  for (let round = 0; round < 3; round += 1) await bytesKept();
+  const before = await bytesKept();
+  for (let round = 0; round < 10; round += 1) await bytesKept();
+  // A call is some 40 bytes, and 100,000 have come and gone.
+  expect((await bytesKept()) - before).toBeLessThan(1e6);
 });
 
 it("one timer serves any number of calls, and none is left behind", async () => {

@@ -70,19 +70,34 @@ describe("a script that Redis has not got, or no longer", () => {
 
   it("heals in a pipeline, each call in its place", async () => {
     const script = scriptOf();
-    const pipeline = script.pipeline();
-    for (const key of ["a", "b", "a", "a"]) pipeline.add(call(key));
-    const lines = await script.runAll(pipeline);
+    const lines = await script.runAll(["a", "b", "a", "a"].map((key) => call(key)));
     expect(lines.map(remaining)).toEqual([999, 999, 998, 997]);
   });
 
-  it("heals in a pipeline that was built before the flush", async () => {
+  it("heals in a pipeline that is sent right behind the flush", async () => {
     const script = scriptOf();
     await script.load();
-    const pipeline = script.pipeline();
-    for (let i = 0; i < 3; i += 1) pipeline.add(call());
-    await redis.script("FLUSH");
-    expect((await script.runAll(pipeline)).map(remaining)).toEqual([999, 998, 997]);
+    const flushed = redis.script("FLUSH");
+    const lines = await script.runAll([call(), call(), call()]);
+    expect(lines.map(remaining)).toEqual([999, 998, 997]);
+    await flushed;
+  });
+
+  it("answers whoever asked, whatever else goes by the same connection in the same turn", async () => {
+    const script = scriptOf();
+    await script.load();
+    const asked = [
+      redis.echo("first"),
+      script.run(call("a", 10)),
+      redis.echo("second"),
+      script.runAll([call("b", 20), call("a", 1)]),
+      redis.echo("third"),
+      script.run(call("b", 1)),
+    ];
+    const answers = await Promise.all(asked);
+    const read = (answer: (typeof answers)[number]): unknown =>
+      typeof answer !== "string" ? answer.map(remaining) : /^\d/.test(answer) ? remaining(answer) : answer;
+    expect(answers.map(read)).toEqual(["first", 990, "second", [980, 989], "third", 979]);
   });
 
   it("heals under a loop of flushes: nothing fails, nothing is charged twice", async () => {
@@ -97,9 +112,8 @@ describe("a script that Redis has not got, or no longer", () => {
     const left: number[] = [];
     for (let round = 0; round < 30; round += 1) {
       const single = Array.from({ length: 5 }, () => script.run(call()));
-      const pipeline = script.pipeline();
-      for (let i = 0; i < 5; i += 1) pipeline.add(call());
-      const lines = await Promise.all([...single, script.runAll(pipeline)]);
+      const together = script.runAll(Array.from({ length: 5 }, () => call()));
+      const lines = await Promise.all([...single, together]);
       left.push(...lines.flat().map(remaining));
     }
     over.abort();
@@ -118,10 +132,7 @@ describe("a Redis that is full", () => {
     await redis.config("SET", "maxmemory-policy", "noeviction");
     await redis.config("SET", "maxmemory", "1");
     await expect(script.run(call("new"))).rejects.toMatchObject({ code: "PARL_OVERLOADED" });
-    const pipeline = script.pipeline();
-    pipeline.add(call("new"));
-    pipeline.add(call("spent"));
-    const [full, denied] = await script.runAll(pipeline);
+    const [full, denied] = await script.runAll([call("new"), call("spent")]);
     expect(full).toMatchObject({
       code: "PARL_OVERLOADED",
       message: expect.stringContaining("maxmemory") as string,
@@ -165,9 +176,7 @@ describe("a Redis that does not answer", () => {
     const startedMs = performance.now();
     await expect(script.run(call())).rejects.toMatchObject({ code: "PARL_DEADLINE_EXCEEDED" });
     expect(performance.now() - startedMs).toBeLessThan(2_000);
-    const pipeline = script.pipeline();
-    pipeline.add(call());
-    await expect(script.runAll(pipeline)).rejects.toMatchObject({ code: "PARL_DEADLINE_EXCEEDED" });
+    await expect(script.runAll([call()])).rejects.toMatchObject({ code: "PARL_DEADLINE_EXCEEDED" });
     server.resume();
     // Both were decided after all: lost answers are unknown, not undone.
     const patient = scriptOf();
