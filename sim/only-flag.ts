@@ -1,6 +1,6 @@
-/** `--only a,b`: some of what has a name, in the order asked for. */
+/** `--only a,b`: some of what has a name, each once, in the order asked for. */
 import { nearestName } from "../admission/nearest-name.ts";
-import { ParlError } from "../core/errors.ts";
+import { invalidArgument } from "../core/errors.ts";
 
 /** @throws ParlError PARL_INVALID_ARGUMENT naming what is not there, and what was meant or there is */
 export function onlyNamed<T extends { readonly name: string }>(text: string, all: readonly T[]): T[] {
@@ -9,7 +9,7 @@ export function onlyNamed<T extends { readonly name: string }>(text: string, all
     const found = all.find(({ name }) => name === asked);
     if (found !== undefined) return found;
     const meant = nearestName(asked, names);
-    const hint = meant === undefined ? `there are ${names.join(", ")}` : `did you mean ${meant}?`;
-    throw new ParlError("PARL_INVALID_ARGUMENT", `--only knows no "${asked}"; ${hint}`, { field: "--only" });
+    const rule = meant === undefined ? `among ${names.join(", ")}` : `a name there is, perhaps ${meant}`;
+    throw invalidArgument("--only", rule, asked);
   });
 }

@@ -115,9 +115,17 @@ export const HANDOFF: readonly Mutant[] = [
     name: "ids-left-behind",
     breaks: "The answers given under idempotency ids move with the shard",
     file: "actors/owned-shards.ts",
-    find: "if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);",
+    find: "if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds, nowUs);",
     replace: "",
-    test: "test/actors/shard-actor.sim.test.ts",
+    test: "test/actors/owned-shards.test.ts",
+  },
+  {
+    name: "ids-forgotten-on-arrival",
+    breaks: "Answers that came with a shard are remembered as long as those given here",
+    file: "admission/answered-ids.ts",
+    find: "this.#turn(nowUs);\n    for (const [key, answer] of entries)",
+    replace: "for (const [key, answer] of entries)",
+    test: "test/admission/answered-ids.test.ts",
   },
   {
     name: "loans-left-behind",
@@ -134,6 +142,6 @@ export const HANDOFF: readonly Mutant[] = [
     file: "actors/owned-shards.ts",
     find: "this.#lending.book.forfeitShard(shard, nowUs);",
     replace: "",
-    test: "test/actors/journal.sim.test.ts",
+    test: "test/actors/loan-desk.test.ts",
   },
 ];

@@ -99,7 +99,7 @@ export const JOURNAL: readonly Mutant[] = [
     file: "actors/shard-actor.ts",
     find: "if (holds.length === 0) outbox.reply(replyTo, answer);",
     replace: "if (holds.length >= 0) outbox.reply(replyTo, answer);",
-    test: "test/actors/journal.sim.test.ts",
+    test: "test/actors/waiting-requests.test.ts",
   },
   {
     name: "grant-before-the-journal",

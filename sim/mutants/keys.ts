@@ -12,7 +12,7 @@ export const KEYS: readonly Mutant[] = [
   },
   {
     name: "retry-a-microsecond-late",
-    breaks: "retryAfter is exact to the microsecond, rounding included",
+    breaks: "What a denied check is told to wait is exact to the microsecond, rounding included",
     file: "algorithms/gcra.ts",
     find: "isPossible ? Math.ceil(-room / tat.den) : Infinity",
     replace: "isPossible ? Math.floor(-room / tat.den) + 1 : Infinity",

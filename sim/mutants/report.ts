@@ -30,7 +30,7 @@ export function shownReport(all: readonly Judged[]): string {
   const caught = all.length - loose.length;
   return [
     shownTable(["mutant", "verdict", "took", "test", "caught by"], rows),
-    ...loose.map((line) => `${line}\n`),
+    ...["", ...loose].map((line) => `${line}\n`),
     `${caught} of ${all.length} caught\n`,
   ].join("");
 }

@@ -30,11 +30,9 @@ const LINES_KEPT = 5;
 export async function runTests({ mutant, tests, workers, folder, signal }: TestRun): Promise<EndedRun> {
   const path = join(folder, `${mutant ?? "unmutated"}.json`);
   const vitest = fileURLToPath(new URL("vitest.mjs", import.meta.resolve("vitest/package.json")));
-  const args = [
-    ...[vitest, "run", ...tests, "--root", ROOT, "--config", "sim/mutants/vitest.config.ts"],
-    ...["--configLoader", "native", "--maxWorkers", String(workers)],
-    ...["--reporter", "json", "--outputFile", path],
-  ];
+  const config = ["--root", ROOT, "--config", "sim/mutants/vitest.config.ts", "--configLoader", "native"];
+  const report = ["--reporter", "json", "--outputFile", path];
+  const args = [vitest, "run", ...tests, ...config, "--maxWorkers", String(workers), ...report];
   const child = spawnOnLifeline(process.execPath, args, {
     env: { ...process.env, PARL_MUTANT: mutant ?? "" },
     // A Ctrl-C at the terminal is ours to pass on.

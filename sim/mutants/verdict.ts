@@ -37,9 +37,12 @@ export type Verdict =
   | { readonly outcome: "survived" }
   | { readonly outcome: "unclear"; readonly why: string };
 
-/** Failures that say nothing about the rule, at the beginning of a line and whatever they are wrapped in. */
+/**
+ * Failures that say nothing about the rule, at the beginning of a line and whatever they are wrapped in. Text that
+ * is no JSON was read by the test, not by who loads modules.
+ */
 const SAYS_NOTHING =
-  /^(?:\S*Error: )?(?:Got |Caused by: )?(?:ReferenceError|SyntaxError|Error: (?:Test|Hook) timed out)\b/m;
+  /^(?:\S*Error: )?(?:Got |Caused by: )?(?:ReferenceError|SyntaxError(?!.*JSON)|Error: (?:Test|Hook) timed out)\b/m;
 
 export function verdictOf({ report, how, lastWords }: EndedRun): Verdict {
   if (report === undefined) return unclear(`no report, ended with ${how}: ${lastWords}`);
