@@ -358,7 +358,7 @@ export class RegionMember {
   }
 
   #journalHost(): JournalHost {
-    const { clock, placement, say } = this.#options;
+    const { clock, leases, placement, say } = this.#options;
     const host = (): ShardHost => this.#host as ShardHost;
     return {
       keys: (shard) => this.#host?.actor.admission.table.journalToWrite(shard, clock.wallUs()),
@@ -374,7 +374,9 @@ export class RegionMember {
       },
       advanced: () => host().post({ kind: "journal-advanced" }),
       superseded: (shard) => {
-        say(`${placement.id}: another process journals shard ${shard} under a later epoch`);
+        say(
+          `${placement.id}: the journal of shard ${shard} is another's, of a later epoch; if no process decides it (parl shards), delete the lease bucket: nats kv del ${leases.bucketName}`,
+        );
         this.#drop(shard);
       },
       closed: (shard) => {

@@ -256,7 +256,7 @@ const DURABILITY: readonly ActorMetric[] = [
   told(
     "counter",
     "journal_superseded_total",
-    "Shards given up because a later owner wrote their journal: the process had lost them unnoticed.",
+    "Shards given up because their journal is of a later epoch: the process had lost them unnoticed.",
     ({ writes }) => writes?.superseded,
   ),
   split(
