@@ -22,6 +22,10 @@ const NO_POLICY = "";
 export class DecisionTally {
   /** Decisions on checks that found some of their rights missing: the others were made at once. */
   late = 0;
+  /** Checks in a frame for a shard that is not their home, told where that is. */
+  misplaced = 0;
+  /** Messages for a shard that is not this process's, which left them to its owner. */
+  unowned = 0;
 
   readonly #doubts = new Float64Array(DENIAL_DOUBTS.length);
   readonly #errors = new Float64Array(ERROR_CODES.length);

@@ -18,6 +18,7 @@ import type { LoanMoment } from "../admission/loan-home.ts";
 import type { Micros } from "../core/units.ts";
 import type { Outbox } from "./actor.ts";
 import type { LoanMessage } from "./shard-event.ts";
+import { hasLaterOwner } from "./shard-moved.ts";
 import { borrowSubject, loanSubject } from "./subjects.ts";
 
 /** An answer to a holder that has asked. */
@@ -37,10 +38,13 @@ export class LoanDesk {
    * Books what a holder tells and lends what it asks for, as the home of a shard.
    *
    * @returns undefined when there is nothing to say
-   * @throws ParlError PARL_MALFORMED, PARL_UNSUPPORTED_VERSION
+   * @throws ParlError PARL_MALFORMED, PARL_UNSUPPORTED_VERSION; PARL_NOT_OWNER when the holder has an answer of a
+   *   later owner; nothing of the message counts then
    */
   lend(shard: number, payload: Uint8Array, moment: LoanMoment): Grant | undefined {
     const frame = decodeBorrow(payload);
+    const latest = Math.max(0, ...frame.rows.map(({ session }) => session.epoch));
+    if (latest > moment.epoch) throw hasLaterOwner(latest, moment.epoch);
     const grants = this.#lending.book.borrow({ ...frame, shard }, moment);
     if (grants.rows.length === 0) return undefined;
     return { member: frame.holder.member, payload: encodeGrant(grants) };

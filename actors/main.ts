@@ -166,6 +166,7 @@ class RunningActor implements ActorProcess {
       traffic: connection,
       region,
       wallUs: systemUs,
+      epochWritten: () => journals.epochLatest(),
       onTrouble,
       timeoutMs,
       replicas,

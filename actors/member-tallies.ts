@@ -16,6 +16,8 @@ import type { WaitingRequests } from "./waiting-requests.ts";
 export interface ActorTallies {
   /** Checks decided after some of their rights were missing; checks waiting for rights now. */
   readonly checks: { readonly late: number; readonly waiting: number };
+  /** Checks told that their home is another shard; messages for a shard that is another process's. */
+  readonly strays: { readonly misplaced: number; readonly unowned: number };
   readonly denials: Readonly<Record<DenialDoubtName, number>>;
   readonly waits: Readonly<WaitingRequests["tally"]>;
   readonly lent: Readonly<LentTally>;

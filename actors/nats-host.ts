@@ -1,5 +1,5 @@
 /** The connection to a region's NATS server, and replies through it. */
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { AuthorizationError, connect, type NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../core/errors.ts";
 import { natsIdentity } from "../core/nats-identity.ts";
 import type { Outbox } from "./actor.ts";
@@ -42,7 +42,10 @@ export async function connectNats(address: NatsAddress): Promise<NatsConnection>
       timeout: only === undefined ? GREETING_WITHIN_MS : TRY_MS,
     });
   } catch (cause) {
-    const message = `no NATS server answers at ${where}; start one (npm start starts all) or name it with --${flag}`;
+    const message =
+      cause instanceof AuthorizationError
+        ? `the NATS server at ${where} lets nobody in by this name; name a user with --${flag}, as in nats://actor:<password>@<host>`
+        : `no NATS server answers at ${where}; start one (npm start starts all) or name it with --${flag}`;
     throw new ParlError("PARL_UNAVAILABLE", message, { field: flag, cause });
   }
   const version = connection.info?.version ?? "unknown";

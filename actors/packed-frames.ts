@@ -52,7 +52,8 @@ export class PackedFrames {
     const writer = this.#writer;
     const desk = this.#desk;
     reader.open(frame.payload);
-    if (reader.epoch > home.epoch) throw hasLaterOwner(reader.epoch, home.epoch);
+    // Not `>`: what is no number is no epoch of ours either.
+    if (!(reader.epoch <= home.epoch)) throw hasLaterOwner(reader.epoch, home.epoch);
     writer.begin(home.epoch, nowUs, desk.sequence + 1);
     desk.sequence += reader.count;
     home.decided += reader.count;
@@ -82,7 +83,7 @@ export class PackedFrames {
     const reader = this.#reader;
     admission.describeBytes(frame.tenant, reader.bytes, reader.keyStart, reader.userStart, reader.idStart);
     if (admission.home !== frame.shard) {
-      this.#writer.moved(admission.home);
+      this.#misplaced(admission.home);
       return true;
     }
     const end = this.#desk.check(reader.cost, nowUs);
@@ -101,7 +102,7 @@ export class PackedFrames {
     const asking = this.#asking(frame);
     this.#admission.describe(frame.tenant, asking.request.user, asking.request.key);
     if (this.#admission.home !== frame.shard) {
-      this.#writer.moved(this.#admission.home);
+      this.#misplaced(this.#admission.home);
       return true;
     }
     try {
@@ -115,6 +116,12 @@ export class PackedFrames {
       this.#writer.error(error);
     }
     return true;
+  }
+
+  /** Says where the current item belongs; nothing is charged. */
+  #misplaced(home: number): void {
+    this.#desk.tally.misplaced += 1;
+    this.#writer.moved(home);
   }
 
   /** Leaves room for the answer to the current item. */

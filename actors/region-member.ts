@@ -16,6 +16,7 @@ import { horizonUs } from "../admission/durability.ts";
 import type { Clock } from "../core/clock.ts";
 import { parsedSecret } from "./cluster-secret.ts";
 import { HandoffTally } from "./handoff/handoff-tally.ts";
+import { Misunderstandings } from "./handoff/misunderstandings.ts";
 import type { HandoffEnded } from "./handoff/transfer.ts";
 import { quiet, type Underway } from "./hush.ts";
 import type { JournalStore } from "./journal/journal-store.ts";
@@ -57,6 +58,7 @@ export class RegionMember {
   readonly #ready = Promise.withResolvers<void>();
   readonly #left = Promise.withResolvers<void>();
   readonly #handoffTally = new HandoffTally();
+  readonly #misunderstandings = new Misunderstandings((words) => this.#options.say(words));
   readonly #queue: PlacementEvent[] = [];
   #isStepping = false;
   #host: ShardHost | undefined;
@@ -315,13 +317,17 @@ export class RegionMember {
       released: (shard) => this.#drop(shard),
       giving: (shard) => this.#step({ kind: "give-started", shard }),
       ended: (ended) => this.#handoffEnded(ended),
-      refused: () => (this.#handoffTally.refused += 1),
+      refused: (error) => {
+        this.#handoffTally.refused += 1;
+        this.#misunderstandings.heard(error);
+      },
     });
   }
 
   #handoffEnded(ended: HandoffEnded): void {
-    const { role, outcome, shard, peer, epoch = 0 } = ended;
+    const { role, outcome, shard, peer, error, epoch = 0 } = ended;
     this.#handoffTally.count(ended);
+    if (error !== undefined) this.#misunderstandings.heard(error);
     if (role === "taker") {
       const isAdopted = outcome === "adopted";
       const revision = isAdopted ? epoch : 0;
@@ -358,7 +364,7 @@ export class RegionMember {
   }
 
   #journalHost(): JournalHost {
-    const { clock, placement, say } = this.#options;
+    const { clock, leases, placement, say } = this.#options;
     const host = (): ShardHost => this.#host as ShardHost;
     return {
       keys: (shard) => this.#host?.actor.admission.table.journalToWrite(shard, clock.wallUs()),
@@ -374,7 +380,9 @@ export class RegionMember {
       },
       advanced: () => host().post({ kind: "journal-advanced" }),
       superseded: (shard) => {
-        say(`${placement.id}: another process journals shard ${shard} under a later epoch`);
+        say(
+          `${placement.id}: the journal of shard ${shard} is another's, of a later epoch; if no process decides it (parl shards), delete the lease bucket: nats kv del ${leases.bucketName}`,
+        );
         this.#drop(shard);
       },
       closed: (shard) => {

@@ -174,7 +174,10 @@ export class ShardActor implements Actor<ShardEvent> {
 
   #message(event: Message, nowUs: Micros, outbox: Outbox): number {
     // Its owner has a copy: all who subscribe to a shard get all of its messages.
-    if (event.via >= 0 && this.owned.open[event.via] === undefined) return 0;
+    if (event.via >= 0 && this.owned.open[event.via] === undefined) {
+      this.#desk.tally.unowned += 1;
+      return 0;
+    }
     const before = this.#desk.sequence;
     let answer: Uint8Array | undefined;
     try {
@@ -325,6 +328,7 @@ export class ShardActor implements Actor<ShardEvent> {
     const { tally } = this.#desk;
     return {
       checks: { late: tally.late, waiting: this.#waiting.size },
+      strays: { misplaced: tally.misplaced, unowned: tally.unowned },
       denials: tally.denials(),
       waits: this.#waiting.tally,
       lent: book.tally,

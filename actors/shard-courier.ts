@@ -112,7 +112,7 @@ export class ShardCourier {
   }
 
   #outbox(): HandoffOutbox {
-    const { connection, clock, host, adopted, released, ended } = this.#options;
+    const { connection, clock, host, adopted, released, refused, ended } = this.#options;
     const outbox = natsOutbox(connection);
     return {
       send: ({ id }, message) => outbox.send(handoffSubject(id), message, ""),
@@ -146,6 +146,7 @@ export class ShardCourier {
       refuse: (_shard, { replyTo }, error) => {
         if (replyTo !== "") outbox.reply(replyTo, encodeJson(errorBody(error)));
       },
+      refused,
       ended,
     };
   }

@@ -46,18 +46,22 @@ interface Explanation {
   /** How long a key needs from exhausted to fresh. */
   readonly horizonMs: number;
   readonly crash: string;
+  /** u: what a crash costs each key at most; null where the sentence says something else. */
+  readonly crashUnits: number | null;
   /** Most units of a key that may be spent and not stand in the journal; null when nothing is journalled. */
   readonly unjournalledMax: number | null;
   readonly regions: string;
 }
 
 function explanationOf(policy: Policy): Explanation {
-  const { unjournalledMax, isJournalled } = crashBudget(policy);
+  const { unjournalledMax, unitsAtTakeover, isJournalled } = crashBudget(policy);
+  const u = Math.min(capacityOf(policy), unitsAtTakeover);
   return {
     policy: policy.name,
     rule: ruleOf(policy),
     horizonMs: horizonUs(policy) / US_PER_MS,
     crash: describeCrash(policy),
+    crashUnits: isJournalled ? u : null,
     unjournalledMax: isJournalled ? unjournalledMax : null,
     regions: "each region enforces it by itself, exactly, over all of its processes",
   };

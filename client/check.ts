@@ -34,6 +34,8 @@ export interface CheckResult {
   /** When the shard decided, in its microseconds since 1970, and the decision's number in its process. */
   readonly decidedUs: number;
   readonly sequence: number;
+  /** Of the shard's owner; it rises whenever the shard gets another. 0 where there are no shards. */
+  readonly epoch: number;
   /** True when no shard answered and `onFailure` decided instead. */
   readonly blind: boolean;
 }
@@ -63,6 +65,7 @@ export function blindResult(allowed: boolean, tier: Tier): CheckResult {
     region: "",
     decidedUs: 0,
     sequence: 0,
+    epoch: 0,
     blind: true,
   };
 }

@@ -1,5 +1,5 @@
 /** Connects to one region's NATS servers, with the settings a caller on the hot path needs. */
-import type { NatsConnection } from "@nats-io/transport-node";
+import { AuthorizationError, type NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../core/errors.ts";
 import { natsIdentity } from "../core/nats-identity.ts";
 import { closingConnect } from "./closing-connect.ts";
@@ -26,7 +26,11 @@ export async function connectRegion({ name, servers }: RegionAddress): Promise<N
       timeout: 2_000,
     });
   } catch (cause) {
-    const message = `region ${name} does not answer at ${identity.servers.join(", ")}; is it running (npm start)?`;
+    const where = identity.servers.join(", ");
+    const message =
+      cause instanceof AuthorizationError
+        ? `region ${name} lets nobody in by this name at ${where}; name a user as in ${name}=nats://operator:<password>@<host>`
+        : `region ${name} does not answer at ${where}; is it running (npm start)?`;
     throw new ParlError("PARL_UNAVAILABLE", message, { field: "regions", cause });
   }
 }

@@ -289,8 +289,8 @@ export class RegionLink {
     } catch (error) {
       return error as ParlError;
     }
-    const { decidedUs, sequence } = this.#reader;
-    this.#facts = { region: this.region, decidedUs, sequence };
+    const { decidedUs, sequence, epoch } = this.#reader;
+    this.#facts = { region: this.region, decidedUs, sequence, epoch };
     this.#frameRead = frame;
     return undefined;
   }

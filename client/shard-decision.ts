@@ -7,6 +7,7 @@ export interface FrameFacts {
   readonly region: string;
   readonly decidedUs: number;
   readonly sequence: number;
+  readonly epoch: number;
 }
 
 export class ShardDecision implements CheckResult {
@@ -53,6 +54,10 @@ export class ShardDecision implements CheckResult {
     return this.#frame.sequence + this.#index;
   }
 
+  get epoch(): number {
+    return this.#frame.epoch;
+  }
+
   get blind(): boolean {
     return false;
   }
@@ -70,8 +75,9 @@ export class ShardDecision implements CheckResult {
       dimension,
       tier,
     } = this;
-    const { region, decidedUs, sequence, blind } = this;
+    const { region, decidedUs, sequence, epoch, blind } = this;
     const amounts = { limit, remaining, retryAfterUs, resetAfterUs, delayUs };
-    return { allowed, outcome, ...amounts, policy, dimension, tier, region, decidedUs, sequence, blind };
+    const decided = { region, decidedUs, sequence, epoch, blind };
+    return { allowed, outcome, ...amounts, policy, dimension, tier, ...decided };
   }
 }

@@ -103,6 +103,12 @@ const PROCESS: readonly ActorMetric[] = [
     "Times the actor started again from its journal: its stderr says why.",
     (seen) => seen.crashes,
   ),
+  split(
+    "strays_total",
+    "Nothing charged. misplaced: checks sent to a shard that is not their home, told where that is; unowned: messages for a shard of another process.",
+    ["what", "strays"],
+    { misplaced: "misplaced", unowned: "unowned" },
+  ),
   {
     type: "counter",
     name: "fenced_total",
@@ -256,7 +262,7 @@ const DURABILITY: readonly ActorMetric[] = [
   told(
     "counter",
     "journal_superseded_total",
-    "Shards given up because a later owner wrote their journal: the process had lost them unnoticed.",
+    "Shards given up because their journal is of a later epoch: the process had lost them unnoticed.",
     ({ writes }) => writes?.superseded,
   ),
   split(

@@ -99,6 +99,7 @@ export class RedisDecider implements Decides {
       dimension: ask?.dimension ?? null,
       region: this.#options.region,
       sequence: this.#decisions,
+      epoch: 0,
       blind: false,
     };
   }

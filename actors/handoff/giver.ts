@@ -205,6 +205,7 @@ export class Giver {
       }
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
+      outbox.refused(error);
       this.#abort(error, outbox);
     }
   }

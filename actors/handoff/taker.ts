@@ -175,6 +175,7 @@ export class Taker {
       }
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
+      outbox.refused(error);
       this.#giveUp(error, outbox);
       return;
     }
@@ -201,6 +202,7 @@ export class Taker {
       this.#final = final;
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
+      outbox.refused(error);
       // The giver has moved the shard and has nothing else to give: the journal knows the rest.
       this.#giveUp(error, outbox, this.#state === "committed");
       return;

@@ -113,6 +113,8 @@ export interface HandoffOutbox {
   replay(shard: number, message: ShardMessage): void;
   /** Answer with an error a message that found the park full. */
   refuse(shard: number, message: ShardMessage, error: ParlError): void;
+  /** A message of the other side's was out of place or wrong inside: to be counted. The transfer ends by itself. */
+  refused(error: ParlError): void;
   ended(ended: HandoffEnded): void;
 }
 

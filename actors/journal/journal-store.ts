@@ -25,6 +25,7 @@ import {
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
 import { isConflict } from "../jetstream-conflict.ts";
+import { decodeRecord } from "./record.ts";
 import type { AppendOutcome, LastMessage } from "./shard-journal.ts";
 
 const TIMEOUT_MS = 1_000;
@@ -130,6 +131,25 @@ export class JournalStore {
   }
 
   /**
+   * The latest epoch under which anybody has written: that of the shards' last records. 0 without a stream.
+   *
+   * @throws ParlError PARL_UNAVAILABLE when it cannot be read
+   */
+  async epochLatest(): Promise<number> {
+    try {
+      const manager = await this.#managed();
+      if (!(await this.#isPresent(manager))) return 0;
+      const { state } = await manager.streams.info(this.stream, { subjects_filter: this.subject("*") });
+      const last = Object.keys(state.subjects ?? {}).map((subject) =>
+        manager.streams.getMessage(this.stream, { last_by_subj: subject }),
+      );
+      return Math.max(0, ...(await Promise.all(last)).map((message) => epochIn(message?.data)));
+    } catch (cause) {
+      throw this.#unavailable("cannot be read", cause);
+    }
+  }
+
+  /**
    * Visits every message of the shards, in order.
    *
    * @throws ParlError PARL_UNAVAILABLE when the stream is absent or does not deliver all of it
@@ -230,6 +250,16 @@ export class JournalStore {
     const why = cause instanceof Error ? cause.message : String(cause);
     const message = `the journal ${this.stream} ${what} (${why}); the region's NATS server needs JetStream with room in its file store`;
     return new ParlError("PARL_UNAVAILABLE", message, { field: "journal", cause });
+  }
+}
+
+/** 0 for what is no record: the secret, or damage. */
+function epochIn(bytes: Uint8Array | undefined): number {
+  try {
+    return bytes === undefined ? 0 : decodeRecord(bytes).epoch;
+  } catch (error) {
+    if (!(error instanceof ParlError)) throw error;
+    return 0;
   }
 }
 

@@ -74,7 +74,7 @@ interface Running {
 export class ShardJournals {
   /**
    * Messages to the journal that it has stored, has not confirmed within a second, has refused; and shards that
-   * were given up because a later owner had written.
+   * were given up because it is of a later epoch.
    */
   readonly writes = { stored: 0, unanswered: 0, refused: 0, superseded: 0 };
   /** Journals opened, by what their shards started from. */
@@ -116,8 +116,9 @@ export class ShardJournals {
       for (const each of shards) {
         if (this.#reading.get(each.shard) !== each.epoch) continue;
         this.#reading.delete(each.shard);
-        const start = this.#bringIn(each, found.get(each.shard) as Recovered);
-        this.#start(each.shard, each.epoch, false, start);
+        const recovered = found.get(each.shard) as Recovered;
+        if (this.#isLaterOwners(each.shard, each.epoch, recovered)) continue;
+        this.#start(each.shard, each.epoch, false, this.#bringIn(each, recovered));
       }
     }
     this.#isRecovering = false;
@@ -130,6 +131,7 @@ export class ShardJournals {
     const found = (await this.#read([{ shard }])).get(shard) as Recovered;
     if (this.#reading.get(shard) !== epoch) return;
     this.#reading.delete(shard);
+    if (this.#isLaterOwners(shard, epoch, found)) return;
     const isKnown = found.state === "intact";
     this.#start(shard, epoch, true, {
       // What cannot be gone on from is written anew.
@@ -207,6 +209,22 @@ export class ShardJournals {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+  }
+
+  /**
+   * Whether somebody has written the journal under a later epoch than ours. What we wrote after that would be taken
+   * for the late writes of a replaced owner, and be left out by whoever recovers the shard.
+   */
+  #isLaterOwners(shard: number, epoch: number, found: Recovered): boolean {
+    if (found.state === "empty" || found.epoch <= epoch) return false;
+    this.#supersede(shard);
+    return true;
+  }
+
+  #supersede(shard: number): void {
+    this.writes.superseded += 1;
+    this.drop(shard);
+    this.#host.superseded(shard);
   }
 
   /** Tells the host the shard's state; how its journal is to go on. */
@@ -297,11 +315,7 @@ export class ShardJournals {
         if (running?.isServing === false) this.#host.opened(shard, running.epoch);
       },
       stale: () => this.#restart(shard),
-      superseded: () => {
-        this.writes.superseded += 1;
-        this.drop(shard);
-        this.#host.superseded(shard);
-      },
+      superseded: () => this.#supersede(shard),
       closed: () => {
         this.drop(shard);
         this.#host.closed(shard);

@@ -6,8 +6,9 @@
  *            ◀── bucket-lost, then the next one's entries ─── made by whoever comes first
  *
  * In memory, because a full disk must not stop renewals; so the bucket goes with its server, and is looked
- * for twice a second and at every reconnect. Its revisions start at the microsecond it is made (`first_seq`):
- * they ascend from bucket to bucket, and a compare-and-set meant for one never fits another.
+ * for twice a second and at every reconnect. Its revisions start at the microsecond it is made (`first_seq`),
+ * or above all that were ever epochs, should a clock have gone back: they ascend from bucket to bucket, and a
+ * compare-and-set meant for one never fits another.
  *
  * Once a bucket is known to be lost nothing sent to it is answered `ok` any more. No method rejects or throws.
  */
@@ -32,6 +33,8 @@ import type { BucketEntry, CasAnswer } from "./placement-event.ts";
 /** A quarter of the TTL: a renewal may go unanswered twice before the lease is over. */
 const TIMEOUT_MS = 500;
 const LOOK_EVERY_MS = 500;
+/** More than are ever written to a bucket between the last that was seen of it and its loss. */
+const REVISIONS_UNSEEN = 1_000_000;
 const UNKNOWN: CasResult = { outcome: "unknown", revision: 0 };
 
 export type CasResult = Pick<CasAnswer, "outcome" | "revision">;
@@ -45,6 +48,8 @@ export interface LeaseStoreOptions {
   readonly region: string;
   /** The system's wall clock in microseconds; where the revisions of a new bucket start. */
   readonly wallUs: () => number;
+  /** The latest epoch written down outside of buckets, which outlives them. Rejects when it cannot be had. */
+  readonly epochWritten?: () => Promise<number>;
   /** How long an answer may take, at most 1,000 ms. */
   readonly timeoutMs?: number;
   readonly lookEveryMs?: number;
@@ -242,6 +247,7 @@ export class LeaseStore {
 
   /** Makes the bucket, or finds that somebody else was first. */
   async #make(manager: JetStreamManager): Promise<StreamInfo> {
+    const before = await this.#latestBefore();
     try {
       return await manager.streams.add({
         name: `KV_${this.bucketName}`,
@@ -253,12 +259,24 @@ export class LeaseStore {
         allow_rollup_hdrs: true,
         allow_direct: false,
         num_replicas: this.#options.replicas ?? 1,
-        first_seq: Math.max(Math.floor(this.#options.wallUs()), this.#revisionMax + 1),
+        first_seq: Math.max(Math.floor(this.#options.wallUs()), before + REVISIONS_UNSEEN),
       });
     } catch (error) {
       const info = await this.#info(manager);
       if (info === undefined) throw error;
       return info;
+    }
+  }
+
+  /** Of any bucket before, as far as is known; the clock alone may have been ahead then. */
+  async #latestBefore(): Promise<number> {
+    const { epochWritten = () => Promise.resolve(0) } = this.#options;
+    try {
+      return Math.max(this.#revisionMax, await epochWritten());
+    } catch (error) {
+      // Whoever has seen the last bucket knows as much, and leases run while it is missing.
+      if (this.#revisionMax > 0) return this.#revisionMax;
+      throw error;
     }
   }
 

@@ -4,7 +4,7 @@
  *
  *      Cluster ── nats-server (one port, one store; comes back where it was)
  *              ── actor a, b, c … (cli/main.ts, by path)
- *              ── census: what the actors say they own, asked for four times a second
+ *              ── census: what the actors say they own, and what all processes take, four times a second
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
@@ -22,6 +22,7 @@ import type { Ended } from "./hygiene-check.ts";
 import { policyFile } from "./limits.ts";
 import type { CensusSample } from "./owner-check.ts";
 import { SmallDisk } from "./region-store.ts";
+import { checkLeft, MEMORY_MIB, mostOf, takenBy, type Laden, type Taken } from "./resources-check.ts";
 
 export interface ClusterOptions {
   readonly region: string;
@@ -34,13 +35,15 @@ export interface ClusterOptions {
 
 interface RegionCensus {
   readonly unowned: number;
-  readonly members: CensusSample["members"];
+  readonly members: readonly (CensusSample["members"][number] & Laden)[];
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CENSUS_EVERY_MS = 250;
 const CENSUS_PATIENCE_MS = 1_000;
 const BALANCED_WITHIN_MS = 40_000;
+/** What was lent to a process that has died is written off by then. */
+const SETTLED_WITHIN_MS = 10_000;
 
 export class Cluster implements AsyncDisposable {
   readonly region: string;
@@ -48,6 +51,7 @@ export class Cluster implements AsyncDisposable {
   readonly disk: SmallDisk | undefined;
   /** Everything ever said in a census. */
   readonly samples: CensusSample[] = [];
+  readonly #taken = new Map<Child, Taken>();
   readonly #options: ClusterOptions;
   readonly #folder: string;
   readonly #port: number;
@@ -124,7 +128,8 @@ export class Cluster implements AsyncDisposable {
   spawnActor(id: string, more: readonly string[] = [], region: string = this.region): Child {
     const main = join(ROOT, "cli/main.ts");
     const lease = ["--lease-ms", String(this.#options.leaseMs)];
-    const policies = ["--policies", join(this.#folder, "policies.yaml"), "--memory-mib", "256"];
+    const memory = ["--memory-mib", String(MEMORY_MIB)];
+    const policies = ["--policies", join(this.#folder, "policies.yaml"), ...memory];
     const args = [
       main,
       "actor",
@@ -166,6 +171,24 @@ export class Cluster implements AsyncDisposable {
     }
     const message = `the shards were not shared out within ${BALANCED_WITHIN_MS / 1_000} s: ${before}`;
     throw new ParlError("PARL_DEADLINE_EXCEEDED", message);
+  }
+
+  /** The most that each process ever took. */
+  get taken(): readonly Taken[] {
+    return [...this.#taken.values()];
+  }
+
+  /** How laden the actors are: once nothing is left of what has been asked, or after ten seconds. */
+  async settled(): Promise<readonly Laden[]> {
+    const untilMs = performance.now() + SETTLED_WITHIN_MS;
+    for (;;) {
+      const isLast = performance.now() > untilMs;
+      const seen = await this.#census().catch((error: unknown) => {
+        if (isLast) throw error;
+      });
+      if (seen !== undefined && (isLast || checkLeft(seen.members).length === 0)) return seen.members;
+      await setTimeout(CENSUS_EVERY_MS, undefined, { signal: this.#options.signal });
+    }
   }
 
   /** Ends everything, in the order of leaving. @returns how everything that was ever started has ended */
@@ -213,10 +236,7 @@ export class Cluster implements AsyncDisposable {
     while (!this.#isOver) {
       const atUs = Math.floor(performance.now() * 1_000);
       try {
-        const answer = await this.connection.request("parl.observe.region", "", {
-          timeout: CENSUS_PATIENCE_MS,
-        });
-        const { unowned, members } = answer.json<RegionCensus>();
+        const { unowned, members } = await this.#census();
         const kept = members.map(({ member, owned }) => ({
           member,
           owned: owned.map(({ shard, epoch }) => ({ shard, epoch })),
@@ -225,8 +245,19 @@ export class Cluster implements AsyncDisposable {
       } catch {
         // Nobody there, or the server is down: a census that was not taken proves nothing.
       }
+      await Promise.all(this.#children.map((child) => this.#measure(child)));
       await setTimeout(CENSUS_EVERY_MS);
     }
+  }
+
+  async #census(): Promise<RegionCensus> {
+    const answer = await this.connection.request("parl.observe.region", "", { timeout: CENSUS_PATIENCE_MS });
+    return answer.json<RegionCensus>();
+  }
+
+  async #measure(child: Child): Promise<void> {
+    const now = child.isRunning ? await takenBy(child.title, child.pid) : undefined;
+    if (now !== undefined) this.#taken.set(child, mostOf(this.#taken.get(child), now));
   }
 }
 

@@ -30,6 +30,10 @@ export interface Call {
   /** Wall time at the owner, of a verdict. */
   readonly decidedUs?: number;
   readonly retryAfterUs?: number;
+  /** Of the owner that gave the verdict, and the decision's number in its process; and who that was, where known. */
+  readonly epoch?: number;
+  readonly sequence?: number;
+  readonly owner?: string;
 }
 
 /** Codes after which nobody knows whether the check was charged. */

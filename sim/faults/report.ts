@@ -23,7 +23,7 @@ export function shownReport(reports: readonly Judged[]): string {
   const rows = reports.map(({ scenario, seed, isKept, measured }) => [
     scenario,
     String(seed),
-    isKept ? "kept" : "BROKEN",
+    verdictOf(isKept, measured),
     ...COLUMNS.map((name) => shownNumber(measured[name])),
     Object.entries(measured)
       .filter(([name]) => !(COLUMNS as readonly string[]).includes(name))
@@ -37,6 +37,11 @@ export function shownReport(reports: readonly Judged[]): string {
     ),
   );
   return table + (broken.length > 0 ? `\n${broken.join("\n")}\n` : "");
+}
+
+function verdictOf(isKept: boolean, measured: Judged["measured"]): string {
+  if (!isKept) return "BROKEN";
+  return measured["left_out"] === undefined ? "kept" : "left out";
 }
 
 function shownNumber(value: number | undefined): string {

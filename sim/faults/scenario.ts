@@ -14,7 +14,8 @@ import { checkHygiene } from "./hygiene-check.ts";
 import { hasVerdict, type Call } from "./ledger.ts";
 import { callersOf, LIMITS, PROBE } from "./limits.ts";
 import { answeredAgainMs, longestGap } from "./liveness-check.ts";
-import { checkOwners } from "./owner-check.ts";
+import { checkOwners, checkVerdicts, withOwners } from "./owner-check.ts";
+import { checkLeft, checkTaken } from "./resources-check.ts";
 import { checkSpend, type Peek } from "./spend-check.ts";
 import { Traffic } from "./traffic.ts";
 import type { Violation } from "./violation.ts";
@@ -113,16 +114,22 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   await traffic.stop();
   stage.say("load is over");
   await stage.pause(QUIET_MS);
+  const left = await cluster.settled();
   const peeks = await traffic.peeks();
   stage.say("everything is told to leave");
   const violations = [
     ...stage.judge(scenario.promises, peeks),
     ...checkOwners(cluster.samples),
+    ...checkVerdicts(traffic.calls),
+    ...checkLeft(left),
     ...checkHygiene(await cluster.stop()),
+    ...checkTaken(cluster.taken),
   ];
+  stage.measure("rss_max_mib", Math.max(0, ...cluster.taken.map(({ rssMib }) => rssMib)));
+  stage.measure("files_max", Math.max(0, ...cluster.taken.map(({ files }) => files)));
   const { name, expects } = scenario;
   const { measured } = stage;
-  const { calls } = traffic;
+  const calls = withOwners(traffic.calls, cluster.samples);
   const isKept = violations.length === 0;
   const isStalled = traffic.lagMaxMs > leaseMs / 2;
   return { scenario: name, expects, seed, isKept, isStalled, violations, measured, calls };
@@ -250,19 +257,23 @@ class RunningStage implements Stage {
       this.promise(takeoverMs === undefined || longest <= takeoverMs, "takeover", message);
     }
     const { failed = 0, unknown = 0 } = this.measured;
-    const reasons = [
-      ...new Set(calls.flatMap(({ code, message }) => (code === undefined ? [] : [`${code} ${message}`]))),
-    ];
-    const codes = reasons.slice(0, 3).join("; ");
     this.promise(
       failed <= (failedMax ?? Infinity),
       "calls",
-      `${failed} failed, promised at most ${failedMax} (${codes})`,
+      `${failed} failed, promised at most ${failedMax} (${reasonsOf(calls, "failed")})`,
     );
     this.promise(
       unknown <= (unknownMax ?? Infinity),
       "calls",
-      `${unknown} were lost, promised at most ${unknownMax}`,
+      `${unknown} were lost, promised at most ${unknownMax} (${reasonsOf(calls, "unknown")})`,
     );
   }
+}
+
+/** What the calls of one outcome were told, the first three things. */
+function reasonsOf(calls: readonly Call[], outcome: Call["outcome"]): string {
+  const told = calls
+    .filter((call) => call.outcome === outcome)
+    .map(({ code, message }) => `${code} ${message}`);
+  return [...new Set(told)].slice(0, 3).join("; ");
 }

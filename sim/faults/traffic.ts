@@ -159,7 +159,7 @@ export class Traffic implements AsyncDisposable {
     const shard = homeShard(asked.tenant, asked.user ?? asked.key ?? "", SHARDS_DEFAULT);
     const about = { number: this.#asked, region, ...asked, shard, invokedUs: monotonicUs() };
     try {
-      const { allowed, policy, decidedUs, retryAfterUs } = await this.#parl.check(asked);
+      const { allowed, policy, decidedUs, retryAfterUs, epoch, sequence } = await this.#parl.check(asked);
       this.calls.push({
         ...about,
         returnedUs: monotonicUs(),
@@ -167,6 +167,8 @@ export class Traffic implements AsyncDisposable {
         policy: policy ?? "",
         decidedUs,
         retryAfterUs,
+        epoch,
+        sequence,
       });
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;

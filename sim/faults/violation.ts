@@ -7,6 +7,7 @@ export interface Violation {
     | "under-admission"
     | "single-owner"
     | "liveness"
+    | "resources"
     | "hygiene";
   readonly subject: string;
   readonly message: string;

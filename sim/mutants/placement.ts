@@ -90,7 +90,7 @@ export const PLACEMENT: readonly Mutant[] = [
     name: "hear-a-later-epoch",
     breaks: "A frame of a later epoch than the owner's is refused: somebody else decides by now",
     file: "actors/packed-frames.ts",
-    find: "if (reader.epoch > home.epoch) throw hasLaterOwner(reader.epoch, home.epoch);",
+    find: "if (!(reader.epoch <= home.epoch)) throw hasLaterOwner(reader.epoch, home.epoch);",
     replace: "",
     test: "test/actors/shard-actor.test.ts",
   },

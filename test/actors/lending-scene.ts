@@ -20,7 +20,7 @@ export const KEY_SHARD = homeShard("acme", KEY, SIMULATED_SHARDS);
 export const LOCAL_KEY = KEY_NAMES.find(
   (key) => homeShard("globex", key, SIMULATED_SHARDS) !== ORG,
 ) as string;
-const ORG_PLACE = DIMENSIONS.indexOf("org");
+export const ORG_PLACE = DIMENSIONS.indexOf("org");
 export const TICKS_US = 20 * US_PER_MS;
 
 function keysElsewhere(): readonly [string, string, string] {

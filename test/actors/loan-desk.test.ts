@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encodeBorrow } from "../../admission/loan-messages.ts";
 import { micros, US_PER_MS } from "../../core/units.ts";
 import {
   BIG_ORG_OF_ACME,
@@ -6,6 +7,7 @@ import {
   leftOf,
   lend,
   ORG,
+  ORG_PLACE,
   PER_KEY,
   region,
   scene,
@@ -49,6 +51,36 @@ describe("a home that lends", () => {
     const asked = all.askJson("check", "acme", KEY, { tokens: 200 + left }, 0);
     all.pass(TICKS_US);
     expect(all.json(asked)).toMatchObject({ allowed: true });
+  });
+
+  it("lends nothing to a holder that has had an answer of a later owner, and says so", () => {
+    const { all, holder, home } = region(PER_KEY, BIG_ORG_OF_ACME);
+    lend(all, 5);
+    const before = all.usedOf("org", "acme", "", "");
+    expect(before.lent).toBeGreaterThan(0);
+    const { admission } = home.actor;
+    admission.describe("acme", "", "");
+    const [high, low] = [admission.highOf(ORG_PLACE), admission.lowOf(ORG_PLACE)];
+    const tally = structuredClone(home.lending.book.tally);
+    const row = {
+      policy: "org",
+      high,
+      low,
+      session: { epoch: 8, birth: 1 },
+      spent: 0,
+      returned: 0,
+      owed: 0,
+      owedFrom: 0,
+    };
+    const payload = encodeBorrow({
+      shard: ORG,
+      holder: { member: holder.name, incarnation: 1 },
+      rows: [{ ...row, id: Number.MAX_SAFE_INTEGER, least: 1, need: 1, want: 1 }],
+    });
+    home.step({ kind: "borrow", payload, via: ORG, replyTo: "" });
+    expect(all.usedOf("org", "acme", "", "")).toEqual(before);
+    expect(home.lending.book.tally).toEqual(tally);
+    expect(home.observe().errors).toEqual({ PARL_NOT_OWNER: 1 });
   });
 
   it("is charged for all that is lent when it leaves in order", () => {

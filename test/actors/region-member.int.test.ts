@@ -5,10 +5,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { forgetSubject } from "../../actors/key-reset.ts";
 import { startActor, type ActorProcess } from "../../actors/main.ts";
+import { LeaseStore } from "../../actors/placement/lease-store.ts";
 import { parsePolicyText } from "../../actors/policy-text.ts";
 import type { RegionObservation } from "../../actors/region-census.ts";
 import { homeShard, SHARDS_DEFAULT } from "../../core/key.ts";
@@ -197,6 +199,27 @@ describe("the members of a region", { timeout: 60_000 }, () => {
     for (const [i, key] of KEYS.entries()) {
       expect([key, (await ask("acme", key, 0))["remaining"]]).toEqual([key, LIMIT - i]);
     }
+  });
+
+  it("forget nothing when the clock of whoever made the lease bucket was ahead, and the next one's is not", async () => {
+    const ahead = new LeaseStore({
+      connection: nats,
+      region: "eu",
+      wallUs: () => Date.now() * 1_000 + 10 * DAY_US,
+    });
+    await new Promise<void>((resolve) => ahead.watch(({ kind }) => kind === "synced" && resolve()));
+    ahead.unwatch();
+    const first = await start("eu-1", FIRST);
+    for (const key of KEYS) await ask("acme", key, 10);
+    await first.drain();
+    // As a restart of the server does; the journal stays.
+    await (await jetstreamManager(nats)).streams.delete("KV_PARL_eu");
+    const second = await start("eu-2", FIRST);
+    for (const key of KEYS) await ask("acme", key, 10);
+    await second.drain();
+    await start("eu-3", FIRST);
+    for (const key of KEYS)
+      expect([key, (await ask("acme", key, 0))["remaining"]]).toEqual([key, LIMIT - 20]);
   });
 
   it("take over from one that is killed, and what was exhausted stays so", async () => {

@@ -6,6 +6,8 @@ import { itemsOf, LoneShardActor, NATS_PAYLOAD_BYTES_MAX, policiesOf, SHARDS } f
 
 const ITEM_HEAD_BYTES = 8;
 const HEADER_BYTES = 16;
+const PER_KEY = "name: per-key, dimension: key, algorithm: fixed-window, limit: 5, window: 1d";
+const HOME = homeShard("acme", "k", 64);
 
 /** A frame of `count` items, each just a head. */
 function frameOfHeads(count: number, head: readonly number[]): Uint8Array {
@@ -37,22 +39,6 @@ describe("ShardActor", () => {
     expect(itemsOf(reply).at(-1)).toMatchObject({ kind: "decision", text: name });
   });
 
-  it("decides nothing of a frame that knows a later owner, and what is of its own epoch or an earlier one", () => {
-    const lone = new LoneShardActor(
-      policiesOf("name: key, dimension: key, algorithm: gcra, limit: 10, window: 1m"),
-    );
-    const shard = homeShard("acme", "k", SHARDS);
-    lone.open(shard, 8);
-    const asked = (epoch: number): Uint8Array => {
-      const writer = new PackedRequestWriter("check");
-      writer.add("approximate", 3, "k", "", "");
-      return lone.frame("acme", shard, writer.take(epoch));
-    };
-    const refused = JSON.parse(new TextDecoder().decode(asked(9))) as unknown;
-    expect(refused).toMatchObject({ error: { code: "PARL_NOT_OWNER", field: "epoch" } });
-    expect([8, 7, 0].map((epoch) => itemsOf(asked(epoch))[0]?.["remaining"])).toEqual([7, 4, 1]);
-  });
-
   it("leaves what came by a shard that is not open here to its owner, who has a copy", () => {
     const lone = new LoneShardActor(
       policiesOf("name: key, dimension: key, algorithm: gcra, limit: 10, window: 1m"),
@@ -82,6 +68,53 @@ describe("ShardActor", () => {
     expect(lone.sent).toEqual([]);
     lone.step(eventOf("parl.check.acme.k", payload, "r"));
     expect(lone.sent).toMatchObject([{ subject: `parl.shard.${home}.hop.check.acme.k`, replyTo: "r" }]);
+  });
+
+  it.each([
+    ["a later owner's", 8],
+    ["no number", Number.NaN],
+  ])("refuses a frame whose epoch is %s, counts and explains it, and charges nothing", (_, epoch) => {
+    const lone = new LoneShardActor(policiesOf(PER_KEY));
+    const writer = new PackedRequestWriter("check");
+    writer.add("approximate", 1, "k", "", "");
+    writer.add("approximate", 1, "k", "", "an-id");
+    const before = lone.region();
+    const { error } = JSON.parse(new TextDecoder().decode(lone.frame("acme", HOME, writer.take(epoch)))) as {
+      error: Record<string, unknown>;
+    };
+    expect(error).toMatchObject({ code: "PARL_NOT_OWNER", field: "epoch", retryAfterMs: 100 });
+    expect(error["message"]).toContain(`knows epoch ${epoch} of its shard, this owner's is 7`);
+    expect(lone.region()).toEqual({ ...(before as object), errors: { PARL_NOT_OWNER: 1 } });
+    expect(lone.json("check", "acme", "k", { tokens: 0 })).toMatchObject({ remaining: 5 });
+    for (const known of [0, 6, 7]) {
+      writer.add("approximate", 1, "k", "", "");
+      expect(itemsOf(lone.frame("acme", HOME, writer.take(known)))).toMatchObject([{ kind: "decision" }]);
+    }
+  });
+
+  it("tells checks in a frame for another shard where their home is, counts them, and charges nothing", () => {
+    const lone = new LoneShardActor(policiesOf(PER_KEY));
+    const writer = new PackedRequestWriter("check");
+    writer.add("approximate", 1, "k", "", "");
+    writer.add("approximate", 1, "k", "", "an-id");
+    const items = itemsOf(lone.frame("acme", (HOME + 1) % 64, writer.take(0)));
+    expect(items).toEqual([1, 2].map(() => ({ kind: "moved", shard: HOME })));
+    expect(lone.region()).toMatchObject({ tallies: { strays: { misplaced: 2, unowned: 0 } } });
+    expect(lone.json("check", "acme", "k", { tokens: 0 })).toMatchObject({ remaining: 5 });
+  });
+
+  it("leaves a frame for a shard that is not its own to the owner, and counts it", () => {
+    const lone = new LoneShardActor(policiesOf(PER_KEY));
+    const writer = new PackedRequestWriter("check");
+    writer.add("approximate", 1, "k", "", "");
+    lone.step({ kind: "shard-closed", shard: HOME });
+    const payload = writer.take(0);
+    lone.step({ kind: "packed-frame", tenant: "acme", shard: HOME, payload, via: HOME, replyTo: "r" });
+    expect(lone.replies).toEqual([]);
+    expect(lone.region()).toMatchObject({ tallies: { strays: { misplaced: 0, unowned: 1 } } });
+    // What came by a subject of the region at large reaches it by its own.
+    lone.step({ kind: "packed-frame", tenant: "acme", shard: HOME, payload, via: -1, replyTo: "r" });
+    expect(lone.sent).toEqual([{ subject: `parl.shard.${HOME}.pack.acme`, payload, replyTo: "r" }]);
   });
 
   it("weighs a frame by what it can hold, not by what it claims", () => {

@@ -128,4 +128,9 @@ it("counts the messages of others that it refuses", async () => {
   expect(shard.refused).toBe(0);
   shard.deliver(`parl.member.${SELF.id}.handoff`, { data: new Uint8Array(3) });
   expect(shard.refused).toBe(1);
+  const paging = new Giving();
+  await paging.quiet();
+  paging.say("ask", encodeEpoch(EPOCH));
+  paging.say("ack", NOTHING, 9);
+  expect([paging.refused, paging.ended[0]?.error?.code]).toEqual([1, "PARL_MALFORMED"]);
 });

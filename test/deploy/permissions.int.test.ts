@@ -2,6 +2,9 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { connect, PermissionViolationError, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { connectNats } from "../../actors/nats-host.ts";
+import { connectRegion } from "../../client/connect-region.ts";
+import type { ParlError } from "../../core/errors.ts";
 import { homeShard, SHARDS_DEFAULT } from "../../core/key.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
 
@@ -187,5 +190,21 @@ describe("permissions.conf", () => {
 
   it("lets nobody in without a name", async () => {
     await expect(connect({ servers: server.url, maxReconnectAttempts: 0 })).rejects.toThrow(/authorization/i);
+  });
+
+  it.each(["", "operator:not-hers@"])("of which PARL's processes say what to do: %j", async (userInfo) => {
+    const servers = [`nats://${userInfo}127.0.0.1:${server.port}`];
+    const outcomes = await Promise.allSettled([
+      connectRegion({ name: "eu", servers }),
+      connectNats({ servers, name: "test" }),
+    ]);
+    for (const outcome of outcomes) {
+      const reason = outcome.status === "rejected" ? (outcome.reason as ParlError) : undefined;
+      expect(reason).toMatchObject({ code: "PARL_UNAVAILABLE" });
+      expect(reason?.message).toMatch(
+        / lets nobody in by this name.*; name a user .*nats:\/\/.*:<password>@<host>$/,
+      );
+      expect(reason?.message).not.toContain("not-hers");
+    }
   });
 });

@@ -50,6 +50,7 @@ const BUSY = process("eu-1", {
   errors: NEWER_ERRORS,
   tallies: {
     checks: { late: 11, waiting: 12 },
+    strays: { misplaced: 13, unowned: 14 },
     denials: { firm: 1, lent: 2, elsewhere: 3, unheard: 4 },
     waits: {
       allowed: 1,
@@ -123,6 +124,8 @@ describe("the metrics of a region's processes", () => {
     ["lease_records_unreadable_total", {}, 2],
     ["checks_late_total", {}, 11],
     ["checks_waiting", {}, 12],
+    ["strays_total", { what: "misplaced" }, 13],
+    ["strays_total", { what: "unowned" }, 14],
     ["waits_total", { end: "allowed" }, 1],
     ["waits_total", { end: "denied" }, 2],
     ["waits_total", { end: "silent_allowed" }, 3],

@@ -23,6 +23,7 @@ export function decision(changes: Partial<CheckResult> = {}): CheckResult {
     region: "eu",
     decidedUs: 1,
     sequence: 1,
+    epoch: 1,
     blind: false,
     ...changes,
   };

@@ -40,6 +40,8 @@ export interface RegionLife {
   readonly members: number;
   /** Whether messages are late, lost and answered twice. */
   readonly isStormy: boolean;
+  /** The first member's clock runs a tenth faster than true time, all others keep it; else each drifts as it likes. */
+  readonly isFirstFast: boolean;
   readonly history: readonly Fault[];
 }
 
@@ -53,6 +55,8 @@ const OWNED_AGAIN_US = 3_000_000;
 const AT_REST_US = 15_000_000;
 /** Wall clocks may differ by more than a bucket lives: then revisions need not ascend. */
 const BUCKET_LIVES_US = 1_000_000;
+const FIRST = "m0";
+const FAST = 1.1;
 
 /** @throws Error naming the rule that was violated */
 export function liveThrough(life: RegionLife): PlacementWorld {
@@ -77,12 +81,14 @@ export function liveThrough(life: RegionLife): PlacementWorld {
 
 class FaultyRegion {
   readonly world: PlacementWorld;
+  readonly #isFirstFast: boolean;
   /** True time by which everybody who was to come back has. */
   backByUs = 0;
   #joined = 0;
   #wipedUs = 0;
 
-  constructor({ seed, shards, members }: RegionLife) {
+  constructor({ seed, shards, members, isFirstFast }: RegionLife) {
+    this.#isFirstFast = isFirstFast;
     this.world = new PlacementWorld({ seed, shards, leaseTtlUs: LEASE_TTL_US });
     for (let i = 0; i < members; i += 1) this.#join();
   }
@@ -133,11 +139,16 @@ class FaultyRegion {
 
   #join(): void {
     if (this.world.processes.size >= MEMBERS_MAX) return;
-    this.world.spawn(`m${this.#joined}`);
+    this.#spawn(`m${this.#joined}`);
     this.#joined += 1;
   }
 
   #again({ options: { id } }: PlacementProcess): void {
-    if (this.world.processes.size <= MEMBERS_MAX) this.world.spawn(id);
+    if (this.world.processes.size <= MEMBERS_MAX) this.#spawn(id);
+  }
+
+  #spawn(id: string): void {
+    if (this.#isFirstFast) this.world.spawn(id, { clockRate: id === FIRST ? FAST : 1 });
+    else this.world.spawn(id);
   }
 }

@@ -230,6 +230,9 @@ describe("a giver in doubt", () => {
       const driven = HandDrivenGiver.at(state);
       expect(driven.step(event, afterUs), state).toEqual(lines);
       expect(driven.giver.isEnded).toBe(true);
+      // What could not be read was counted by whoever read it.
+      const isWrong = event.kind === "message" && lines.at(-1) === "giver aborted PARL_MALFORMED";
+      expect(driven.outbox.refusals).toHaveLength(isWrong ? 1 : 0);
       expect(driven.step({ kind: "tick" }, 60_000 * MS)).toEqual([]);
     }
   });

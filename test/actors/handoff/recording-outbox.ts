@@ -22,6 +22,7 @@ export const CLOSING: ClosingState = { nowUs: micros(5_000), loans: NOTHING, ans
 export class RecordingOutbox implements HandoffOutbox {
   readonly sent: { to: Member; bytes: Uint8Array; message: HandoffMessage }[] = [];
   readonly ends: HandoffEnded[] = [];
+  readonly refusals: ParlError[] = [];
   arrived: ArrivedShard | undefined;
   #lines: string[] = [];
 
@@ -79,6 +80,10 @@ export class RecordingOutbox implements HandoffOutbox {
 
   refuse(_shard: number, { replyTo }: ShardMessage, { code }: ParlError): void {
     this.#lines.push(`refuse ${replyTo} ${code}`);
+  }
+
+  refused(error: ParlError): void {
+    this.refusals.push(error);
   }
 
   ended(ended: HandoffEnded): void {

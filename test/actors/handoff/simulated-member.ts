@@ -275,6 +275,10 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     this.#region.violations.push("the park was full");
   }
 
+  refused(): void {
+    // Messages that overtake one another are.
+  }
+
   ended(ended: HandoffEnded): void {
     const { ended: all, owed, timeline } = this.#region;
     all.push(ended);

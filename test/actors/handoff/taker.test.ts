@@ -162,6 +162,7 @@ describe("a taker that gets what it must not", () => {
     const left = state === "receiving" ? [abort, ended] : [abort, "unsubscribe 7", ended];
     expect(driven.page(2, "carol=3;")).toEqual(left);
     expect(driven.outbox.ends[0]?.error?.message).toMatch(/page 2, page 1 has not arrived: out of order/);
+    expect(driven.outbox.refusals).toEqual([driven.outbox.ends[0]?.error]);
     expect(driven.staged.isDiscarded).toBe(true);
     expect(driven.page(1, "carol=3;")).toEqual([]);
   });
@@ -170,6 +171,7 @@ describe("a taker that gets what it must not", () => {
     const driven = HandDrivenTaker.at("receiving");
     expect(driven.page(1, "carol")).toEqual(MALFORMED);
     expect(driven.staged.isDiscarded).toBe(true);
+    expect(driven.outbox.refusals).toHaveLength(1);
   });
 
   it("ends when a message cannot be read", () => {
@@ -204,6 +206,7 @@ describe("a taker that gets what it must not", () => {
     driven.park("r1");
     expect(driven.final(state)).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
     expect([driven.outbox.arrived, driven.staged.isDiscarded]).toEqual([undefined, true]);
+    expect(driven.outbox.refusals).toHaveLength(1);
   });
 
   it("adopts nothing of a FINAL of another epoch than the record's", () => {

@@ -17,11 +17,12 @@ export class JournalServer {
   readonly #folder: string;
   readonly #port: number;
   #child: ChildProcess | undefined;
+  readonly #killAtExit = (): void => void this.#child?.kill("SIGKILL");
 
   private constructor(folder: string, port: number) {
     this.#folder = folder;
     this.#port = port;
-    process.once("exit", () => this.#child?.kill("SIGKILL"));
+    process.once("exit", this.#killAtExit);
   }
 
   /** @param fileBytesMax room for all streams together */
@@ -62,6 +63,7 @@ export class JournalServer {
 
   async stop(): Promise<void> {
     await this.kill();
+    process.off("exit", this.#killAtExit);
     await rm(this.#folder, { recursive: true });
   }
 }

@@ -203,6 +203,20 @@ describe("the journal store", () => {
     await store.read([], () => expect.fail("nothing was asked for"));
   });
 
+  it("tells the latest epoch anybody has written under, whatever else is in it", async () => {
+    expect(await store.epochLatest()).toBe(0);
+    await store.ensure();
+    expect(await store.epochLatest()).toBe(0);
+    await store.secret("0123456789abcdef");
+    await store.append(1, encodeRecord(record({ epoch: 70 })), 0);
+    await store.append(2, encodeRecord(record({ epoch: 90 })), 0);
+    await store.append(3, encodeRecord(record({ epoch: 80 })), 0);
+    await store.append(4, page("garbage"), 0);
+    expect(await store.epochLatest()).toBe(90);
+    await server.kill();
+    await expect(store.epochLatest()).rejects.toMatchObject({ code: "PARL_UNAVAILABLE", field: "journal" });
+  });
+
   it("says that it is unavailable when there is no stream, and takes nothing for stored", async () => {
     await expect(store.read([1], () => {})).rejects.toMatchObject({
       code: "PARL_UNAVAILABLE",

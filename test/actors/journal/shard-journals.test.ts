@@ -122,6 +122,20 @@ describe("the journals of a process count", () => {
     expect(scene.journals.writes).toEqual({ stored: 1, unanswered: 0, refused: 1, superseded: 1 });
   });
 
+  it("shards whose journal is of a later epoch than their owner's, and write nothing into it", async () => {
+    const scene = new Scene();
+    scene.stored = encodedRun(EPOCH + 1, 0, [{ kind: "opened", how: "fresh" }, { kind: "clean" }]);
+    scene.journals.recover({ shard: SHARD, epoch: EPOCH, hadOwner: true });
+    await scene.until(() => scene.events.includes("superseded"));
+    await scene.journals.resume(SHARD, EPOCH);
+    expect(scene.events).toEqual(["superseded", "superseded"]);
+    expect(scene.journals.writes).toEqual({ stored: 0, unanswered: 0, refused: 0, superseded: 2 });
+    expect([scene.journals.openings, scene.journals.isOpening(SHARD)]).toEqual([NONE, false]);
+    // Its own it goes on with, whoever it was before.
+    await scene.journals.resume(SHARD, EPOCH + 1);
+    expect(scene.journals.openings).toEqual({ ...NONE, continued: 1 });
+  });
+
   it("journals lost under their owner, and written anew", async () => {
     const scene = new Scene();
     await scene.recover(false);

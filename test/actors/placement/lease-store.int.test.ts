@@ -23,13 +23,21 @@ async function server(port?: number): Promise<TestNatsServer> {
   return started;
 }
 
-async function watcher(nats: TestNatsServer, throws = false): Promise<Watcher> {
+interface WatcherOptions {
+  readonly throws?: boolean;
+  readonly wallUs?: () => number;
+  readonly epochWritten?: () => Promise<number>;
+}
+
+async function watcher(nats: TestNatsServer, options: WatcherOptions = {}): Promise<Watcher> {
+  const { throws = false, wallUs = () => Date.now() * 1_000, epochWritten } = options;
   const connection = await connectNats({ servers: [nats.url], name: "lease-store test" });
   const troubles: unknown[] = [];
   const store = new LeaseStore({
     connection,
     region: "eu",
-    wallUs: () => Date.now() * 1_000,
+    wallUs,
+    ...(epochWritten === undefined ? {} : { epochWritten }),
     lookEveryMs: LOOK_EVERY_MS,
     timeoutMs: 300,
     onTrouble: (error) => void troubles.push(error),
@@ -138,6 +146,37 @@ describe("LeaseStore", () => {
     await expect.poll(() => shown(one, "owner.1")).toEqual({ value: "after", revision: again.revision });
   });
 
+  it("begins a bucket above every epoch written before, whatever the clock says by now", async () => {
+    const latest = (Date.now() + 10 * 86_400_000) * 1_000;
+    let asked = 0;
+    const epochWritten = async (): Promise<number> => {
+      asked += 1;
+      if (asked === 1) throw new Error("the journal does not answer");
+      return latest;
+    };
+    const one = await watcher(await server(), { epochWritten });
+    expect([asked, one.troubles.length]).toEqual([2, 1]);
+    expect((await one.store.cas("owner.1", "x", 0)).revision).toBeGreaterThan(latest);
+  });
+
+  it("begins one well above the last that it saw, although the clock went back and nothing else is known", async () => {
+    const nats = await server();
+    let wallUs = Date.now() * 1_000;
+    let isKnown = true;
+    const epochWritten = (): Promise<number> =>
+      isKnown ? Promise.resolve(0) : Promise.reject(new Error("the journal does not answer"));
+    const one = await watcher(nats, { wallUs: () => wallUs, epochWritten });
+    const { revision } = await one.store.cas("owner.1", "before", 0);
+    wallUs -= 86_400_000_000;
+    isKnown = false;
+    const manager = await jetstreamManager(one.connection);
+    await manager.streams.delete(`KV_${one.store.bucketName}`);
+    await expect.poll(() => one.events.at(-1)?.kind === "synced" && one.events.length > 2).toBe(true);
+    const again = await one.store.cas("owner.1", "after", 0);
+    // Others may have written what it did not see any more.
+    expect(again.revision).toBeGreaterThanOrEqual(revision + 1_000_000);
+  });
+
   it("notices a bucket deleted under it, without a disconnect", async () => {
     const nats = await server();
     const one = await watcher(nats);
@@ -186,7 +225,7 @@ describe("LeaseStore", () => {
 
   it("hands on what a listener throws, and keeps watching", async () => {
     const nats = await server();
-    const one = await watcher(nats, true);
+    const one = await watcher(nats, { throws: true });
     await one.store.cas("owner.1", "a", 0);
     await expect.poll(() => one.events.length).toBe(2);
     expect(one.troubles).toHaveLength(2);

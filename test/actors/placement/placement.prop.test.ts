@@ -13,6 +13,7 @@ const lives = fc.record({
   shards: fc.constantFrom(4, 8, 13),
   members: fc.integer({ min: 2, max: 5 }),
   isStormy: fc.boolean(),
+  isFirstFast: fc.boolean(),
   history: fc.array(faults, { maxLength: 14 }),
 });
 
