@@ -154,8 +154,8 @@ export const PLACEMENT: readonly Mutant[] = [
     name: "decide-a-copy",
     breaks: "What came by a shard that is not open here is its owner's, who has a copy",
     file: "actors/shard-actor.ts",
-    find: "if (event.via >= 0 && this.owned.open[event.via] === undefined) return 0;",
-    replace: "",
+    find: "if (event.via >= 0 && this.owned.open[event.via] === undefined) {",
+    replace: "if (event.via < -1) {",
     test: "test/actors/shard-actor.test.ts",
   },
   {
