@@ -62,7 +62,7 @@ export class OwnedShards {
     // What was borrowed of it goes back where it came from: here.
     balances.retire(shard);
     const answered = new AnsweredIds();
-    if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds);
+    if (answeredIds !== undefined && answeredIds.length > 0) answered.load(answeredIds, nowUs);
     this.open[shard] = { epoch, sinceUs: nowUs, decided: 0, answered };
   }
 

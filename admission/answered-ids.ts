@@ -56,8 +56,11 @@ export class AnsweredIds {
     return utf8.encode(JSON.stringify(entries));
   }
 
-  /** Takes over what `save` gave. @throws ParlError PARL_MALFORMED, and nothing is taken over */
-  load(bytes: Uint8Array): void {
+  /**
+   * Takes over what `save` gave, remembered for as long as if it had been answered now.
+   * @throws ParlError PARL_MALFORMED, and nothing is taken over
+   */
+  load(bytes: Uint8Array, nowUs: Micros): void {
     let entries: readonly (readonly [string, Answer])[];
     try {
       entries = (JSON.parse(fromUtf8.decode(bytes)) as [string, Answer][]).map(([key, answer]) => {
@@ -69,6 +72,7 @@ export class AnsweredIds {
     } catch (cause) {
       throw new ParlError("PARL_MALFORMED", "the answers given under ids cannot be read", { cause });
     }
+    this.#turn(nowUs);
     for (const [key, answer] of entries) this.#young.set(key, answer);
   }
 

@@ -39,14 +39,8 @@ Errors
 return each_key(function(key, now_us, cost)
   local ahead
   now_us, ahead = owed(key, now_us, interval, ticks_per_us)
-  if mode == 'report' then
-    cost = math.min(cost, owable(ahead, capacity, interval, ticks_per_us))
-  elseif mode == 'refund' then
-    ahead = take_back(key, now_us, ahead, cost, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  if mode == 'report' and cost > 0 then
-    ahead = owe(key, now_us, ahead + cost * interval, interval, ticks_per_us, ttl_min_ms)
+  if mode ~= 'check' then
+    ahead = told(mode, key, now_us, ahead, cost, capacity, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local tolerance = capacity * interval - ahead

@@ -39,15 +39,13 @@ return each_key(function(key, now_us, cost)
   local brim = capacity * interval
   local level
   now_us, level = owed(key, now_us, interval, ticks_per_us)
-  if mode == 'report' then
-    cost = math.min(cost, owable(level, capacity, interval, ticks_per_us))
-  elseif mode == 'refund' then
-    level = take_back(key, now_us, level, cost, interval, ticks_per_us, ttl_min_ms)
+  if mode ~= 'check' then
+    level = told(mode, key, now_us, level, cost, capacity, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local filled = level + cost * interval
   local retry_after_us = math.ceil((filled - brim) / ticks_per_us)
-  local overflows = filled > brim and cost > 0 and mode == 'check'
+  local overflows = filled > brim and cost > 0
   if cost > 0 and not overflows then
     level = owe(key, now_us, filled, interval, ticks_per_us, ttl_min_ms)
   end

@@ -39,14 +39,8 @@ Errors
 return each_key(function(key, now_us, cost)
   local backlog
   now_us, backlog = owed(key, now_us, interval, ticks_per_us)
-  if mode == 'report' then
-    cost = math.min(cost, owable(backlog, capacity, interval, ticks_per_us))
-  elseif mode == 'refund' then
-    backlog = take_back(key, now_us, backlog, cost, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  if mode == 'report' and cost > 0 then
-    backlog = owe(key, now_us, backlog + cost * interval, interval, ticks_per_us, ttl_min_ms)
+  if mode ~= 'check' then
+    backlog = told(mode, key, now_us, backlog, cost, capacity, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local places = capacity * interval - backlog

@@ -40,15 +40,13 @@ return each_key(function(key, now_us, cost)
   local full = capacity * interval
   local missing
   now_us, missing = owed(key, now_us, interval, ticks_per_us)
-  if mode == 'report' then
-    cost = math.min(cost, owable(missing, capacity, interval, ticks_per_us))
-  elseif mode == 'refund' then
-    missing = take_back(key, now_us, missing, cost, interval, ticks_per_us, ttl_min_ms)
+  if mode ~= 'check' then
+    missing = told(mode, key, now_us, missing, cost, capacity, interval, ticks_per_us, ttl_min_ms)
     cost = 0
   end
   local level = full - missing
   local taken = cost * interval
-  if taken <= level or cost == 0 or mode == 'report' then
+  if taken <= level or cost == 0 then
     if cost > 0 then
       missing = owe(key, now_us, missing + taken, interval, ticks_per_us, ttl_min_ms)
       level = full - missing

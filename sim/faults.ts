@@ -11,10 +11,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { invalidArgument, ParlError } from "../core/errors.ts";
+import { ParlError } from "../core/errors.ts";
 import { SCENARIOS } from "./faults/catalogue.ts";
 import { shownReport } from "./faults/report.ts";
 import { runScenario, type Scenario, type ScenarioReport } from "./faults/scenario.ts";
+import { onlyNamed } from "./only-flag.ts";
 
 /** Of a run that a stalled machine spoilt. */
 const ATTEMPTS_MAX = 3;
@@ -160,19 +161,13 @@ function parsed(args: readonly string[]): Asked | "help" {
   });
   if (values.help) return "help";
   return {
-    scenarios: values.only === undefined ? SCENARIOS : values.only.split(",").map(scenarioNamed),
+    scenarios: values.only === undefined ? SCENARIOS : onlyNamed(values.only, SCENARIOS),
     repeat: wholeNumber("--repeat", values.repeat, 1, 1_000),
     seed: wholeNumber("--seed", values.seed, 0, Number.MAX_SAFE_INTEGER - 1_000),
     rate: wholeNumber("--rate", values.rate, 10, 20_000),
     ledger: values.ledger,
     isJson: values.json,
   };
-}
-
-function scenarioNamed(name: string): Scenario {
-  const found = SCENARIOS.find((scenario) => scenario.name === name);
-  if (found !== undefined) return found;
-  throw invalidArgument("--only", `among ${SCENARIOS.map((scenario) => scenario.name).join(", ")}`, name);
 }
 
 function wholeNumber(flag: string, text: string, min: number, max: number): number {

@@ -12,17 +12,6 @@
 -- More is forgiven: sums with a whole capacity (2^51) stay below 2^53.
 local DEBT_MAX = 4503599627370496
 
--- The same share of a unit in ticks of another interval, rounded up: a changed limit forgives nothing.
-local function revalued(debt, interval_then, interval)
-  local whole = math.floor(debt / interval_then)
-  local rest = (debt - whole * interval_then) * interval
-  local ticks = math.ceil(rest / interval_then)
-  if rest > 9007199254740992 then
-    ticks = math.min(ticks + 1, interval)
-  end
-  return math.min(whole * interval + ticks, DEBT_MAX)
-end
-
 -- Answers the moment to decide for, and what is owed then.
 local function owed(key, now_us, interval, ticks_per_us)
   local state = redis.call('GET', key)
@@ -31,19 +20,19 @@ local function owed(key, now_us, interval, ticks_per_us)
   end
   local last_us, debt, interval_then = struct.unpack('>ddd', state)
   if interval_then ~= interval then
-    debt = revalued(debt, interval_then, interval)
+    -- The same share of a unit in ticks of this interval, rounded up: a changed limit forgives nothing.
+    local whole = math.floor(debt / interval_then)
+    local rest = (debt - whole * interval_then) * interval
+    local ticks = math.ceil(rest / interval_then)
+    if rest > 9007199254740992 then
+      ticks = math.min(ticks + 1, interval)
+    end
+    debt = math.min(whole * interval + ticks, DEBT_MAX)
   end
   if now_us <= last_us then
     return last_us, debt
   end
   return now_us, math.max(0, debt - (now_us - last_us) * ticks_per_us)
-end
-
--- Whole units that a report may add: a key owes at most two capacities, what is in use and once as much in debt.
-local function owable(debt, capacity, interval, ticks_per_us)
-  local reset_after_us = math.ceil(debt / ticks_per_us)
-  local owed_max = math.min(2 * capacity, 2147483647)
-  return math.max(0, owed_max - math.ceil(reset_after_us * ticks_per_us / interval))
 end
 
 -- Writes a debt, for as long as it lasts. Answers it.
@@ -54,10 +43,18 @@ local function owe(key, now_us, debt, interval, ticks_per_us, ttl_min_ms)
   return debt
 end
 
--- Takes the newest units back, or all that is owed. Answers what is left.
-local function take_back(key, now_us, debt, units, interval, ticks_per_us, ttl_min_ms)
-  if debt == 0 or units == 0 then
+-- Charges usage that was reported, or takes the newest units back. Answers what is owed then.
+local function told(mode, key, now_us, debt, units, capacity, interval, ticks_per_us, ttl_min_ms)
+  if mode == 'refund' then
+    units = -math.min(units, math.ceil(debt / interval))
+  else
+    -- A key owes at most two capacities, what is in use and once as much in debt; whole units.
+    local reset_after_us = math.ceil(debt / ticks_per_us)
+    local owed_max = math.min(2 * capacity, 2147483647)
+    units = math.min(units, math.max(0, owed_max - math.ceil(reset_after_us * ticks_per_us / interval)))
+  end
+  if units == 0 then
     return debt
   end
-  return owe(key, now_us, math.max(0, debt - units * interval), interval, ticks_per_us, ttl_min_ms)
+  return owe(key, now_us, math.max(0, debt + units * interval), interval, ticks_per_us, ttl_min_ms)
 end

@@ -1,4 +1,5 @@
 /** The reports of a series of runs as one table, and below it what was broken. */
+import { shownTable } from "../table.ts";
 import type { ScenarioReport } from "./scenario.ts";
 
 type Judged = Omit<ScenarioReport, "calls">;
@@ -29,22 +30,13 @@ export function shownReport(reports: readonly Judged[]): string {
       .map(([name, value]) => `${name} ${value}`)
       .join(", "),
   ]);
-  const widths = head.map((title, at) =>
-    Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, at) =>
-        at < 3 || at === head.length - 1 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0),
-      )
-      .join("  ")
-      .trimEnd();
+  const table = shownTable(head, rows, (column) => column >= 3 && column < head.length - 1);
   const broken = reports.flatMap(({ scenario, seed, violations }) =>
     violations.map(
       ({ check, subject, message }) => `${scenario} (seed ${seed}): ${check}: ${subject}: ${message}`,
     ),
   );
-  return `${[line(head), ...rows.map(line), ...(broken.length > 0 ? ["", ...broken] : [])].join("\n")}\n`;
+  return table + (broken.length > 0 ? `\n${broken.join("\n")}\n` : "");
 }
 
 function verdictOf(isKept: boolean, measured: Judged["measured"]): string {

@@ -33,14 +33,18 @@ describe("a host of shards", () => {
     expect(scene.answers()).toBe(0);
   });
 
-  it("lets no answer go that was held for the journal while it may not", async () => {
+  it("lets no answer go that was held for the journal while it may not, and lets it go once it may", async () => {
     const scene = new HostedShard(PER_KEY);
     scene.check(50);
     await scene.quiet();
     expect([scene.answers(), scene.host.actor.heldFor(KEY_SHARD)]).toEqual([0, 1]);
     scene.mayAnswer = false;
     await scene.written();
-    expect(scene.answers()).toBe(0);
+    await scene.tick(10 * US_PER_MS);
+    expect([scene.answers(), scene.host.actor.heldFor(KEY_SHARD)]).toEqual([0, 1]);
+    scene.mayAnswer = true;
+    await scene.tick(10 * US_PER_MS);
+    expect([scene.answers(), scene.host.fencedAnswers]).toEqual([1, 0]);
   });
 
   it("answers a reset once the journal knows of it, and is not quiet before", async () => {

@@ -164,6 +164,17 @@ describe("a check whose tenant is at home elsewhere", () => {
     expect(holder.lending.pending.keys).toBe(0);
   });
 
+  it("is not decided from what was borrowed before its process was unsure of its lease", () => {
+    const { all, holder } = region(PER_KEY, BIG_ORG_OF_ACME);
+    lend(all, 5);
+    expect(leftOf(holder)).toBeGreaterThan(0);
+    holder.step({ kind: "lease-lapsed" });
+    const asked = all.askJson("check", "acme", KEY, { tokens: 1 }, 0);
+    expect(all.answers.has(asked)).toBe(false);
+    all.pass(TICKS_US);
+    expect(all.json(asked)).toMatchObject({ allowed: true });
+  });
+
   it("is decided from what is there when the policies change meanwhile", () => {
     const { all, holder } = region(PER_KEY, PER_ORG);
     const asked = all.askJson("check", "acme", KEY, { tokens: 2 }, 0);

@@ -94,6 +94,27 @@ describe("AnsweredIds", () => {
     expect(desk.find(`id${count - 65_536}`)).toBe(count - 65_536);
   });
 
+  it("remembers what another has answered for 30 seconds at least, and forgets it within 60", () => {
+    const [giver, taker] = [new Desk(), new Desk()];
+    giver.ask("a", 1);
+    giver.nowUs += 30 * US_PER_S;
+    giver.ask("b", 2);
+    taker.ids.load(giver.ids.save(), micros(T0));
+    taker.nowUs += 30 * US_PER_S - 1;
+    expect([taker.find("a"), taker.find("b")]).toEqual([1, 2]);
+    taker.nowUs += 30 * US_PER_S + 1;
+    expect([taker.find("a"), taker.find("b")]).toEqual([undefined, undefined]);
+  });
+
+  it("takes over nothing of what cannot be read", () => {
+    const desk = new Desk();
+    desk.ask("a", 1);
+    const malformed = expect.objectContaining({ code: "PARL_MALFORMED" }) as unknown;
+    for (const text of ["", "[1", "7", "[[]]x"])
+      expect(() => desk.ids.load(new TextEncoder().encode(text), micros(T0)), text).toThrow(malformed);
+    expect(desk.find("a")).toBe(1);
+  });
+
   it("remembers while the clock steps back", () => {
     const desk = new Desk();
     desk.ask("a", 1);

@@ -17,6 +17,11 @@ export const REQUIRED = [
   "local-and-redis",
   "batching",
   "several-redis",
+  "hot-keys",
+  "hot-key-relief",
+  "fairness",
+  "server-clock",
+  "peers",
   "accuracy-memory",
   "log-break-even",
   "burst-shaping",
@@ -25,7 +30,8 @@ export const REQUIRED = [
   "one-key-counter",
   "approximate-logs",
 ] as const;
-export type Source = (typeof REQUIRED)[number];
+/** A native module cannot be built everywhere: there is a page without it too. */
+export type Source = (typeof REQUIRED)[number] | "redis-cell";
 
 /** Names of experiments without which there is no page. */
 export function missingResults(results: ReadonlyMap<string, Result>): string[] {

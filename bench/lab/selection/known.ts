@@ -151,6 +151,13 @@ export class Known {
     return new Set(admitted).size === 1;
   }
 
+  /** A number of a published limiter, whatever its version, or of ours, raced one call a decision. */
+  racer(name: string, variant: string, backend: Backend, column: string): number {
+    const rows = this.evidence.rows("peers", { variant, backend });
+    const { limiter } = rows.find((row) => String(row["limiter"]).startsWith(name)) ?? { limiter: name };
+    return this.evidence.value("peers", { limiter: limiter!, variant, backend }, column);
+  }
+
   /** At full speed. */
   speed(algorithm: AlgorithmName, backend: Backend): Figure {
     const where = { algorithm, backend, asked_per_s: null };

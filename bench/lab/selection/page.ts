@@ -15,7 +15,8 @@ import { Known } from "./known.ts";
 import { anchor, cited, command, table } from "./markdown.ts";
 import { plots, provenance } from "./provenance.ts";
 import { placesText } from "./places.ts";
-import { rateWithBurst, sharedRedis, smooth } from "./rate-choices.ts";
+import { rateWithBurst, smooth } from "./rate-choices.ts";
+import { sharedRedis } from "./shared-redis.ts";
 import { burstingApi, logins, smoothFeed } from "./team-choices.ts";
 import { nearlyStrict, quickAndLeaky, strictWindow } from "./window-choices.ts";
 

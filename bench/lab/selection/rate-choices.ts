@@ -1,20 +1,7 @@
-/** The rows of the matrix that ask for a rate: with a burst, without one, and in as little of a shared Redis as can be. */
-import type { Finding } from "../experiment.ts";
-import { worked } from "./evidence.ts";
+/** The rows of the matrix that ask for a rate: with a burst, and without one. */
 import type { Choice } from "./choice.ts";
 import type { Known } from "./known.ts";
-import {
-  bytes,
-  count,
-  duration,
-  percentage,
-  perSecond,
-  say,
-  seconds,
-  times,
-  type Figure,
-  type Unit,
-} from "./statement.ts";
+import { say } from "./statement.ts";
 
 /** Rows of burst-shaping. */
 export const BUCKET = "token bucket, B = 100";
@@ -110,109 +97,6 @@ export function againstQueue(known: Known): Choice["whyNot"] {
     [
       "any window",
       say`A window says how many, not how close together: its whole limit may pass in one instant, and at the seam of a fixed one twice that (${known.beyond("over_admit_pct", { algorithm: "fixed-window" })} beyond).`,
-    ],
-  ];
-}
-
-export function sharedRedis(known: Known): Choice {
-  const { evidence } = known;
-  const redis = (algorithm: Parameters<Known["key"]>[0], isBusy = false): number =>
-    known.keyBytes(algorithm, "redis", isBusy);
-  evidence.claim("in Redis one number costs no more than two", redis("gcra") <= 1.03 * redis("token-bucket"));
-  evidence.claim("in Redis only the log is much dearer", redis("conservative-window") < 1.3 * redis("gcra"));
-  evidence.claim("in Redis the log pays by the unit", redis("sliding-log", true) > 1.5 * redis("gcra"));
-  return {
-    need: "Minimal state on a shared Redis",
-    take: "GCRA",
-    policy: "{ algorithm: gcra, limit: N, window: W }",
-    because: say`one number in one value, ${known.key("gcra", "redis")} a key with name, entry and lifetime; the log takes ${known.key("sliding-log", "redis", true)} with ${known.busyHits()} units`,
-    evidence: [
-      say`A live key costs ${known.key("gcra", "redis")} with GCRA, ${known.key("fixed-window", "redis")} with a fixed window, ${known.key("token-bucket", "redis")} with a token bucket, ${known.key("sliding-window", "redis")} with the sliding counter. Name, entry and lifetime are most of it: keep names short, and keys few.`,
-      hotKey(known),
-      expiry(known),
-      say`Redis spends ${known.redisTime("gcra")} on a decision with GCRA, ${known.redisTime("fixed-window")} with a fixed window, ${known.redisTime("token-bucket")} with a token bucket, ${known.redisTime("sliding-log")} with the log.`,
-      batches(known),
-      clocks(known),
-    ],
-    whyNot: againstGcraInRedis(known),
-  };
-}
-
-function hotKey({ evidence }: Known) {
-  const most = Math.max(...evidence.column("hot-log", { backend: "redis", algorithm: "gcra" }, "admitted"));
-  const at = (algorithm: string, admitted: number) =>
-    evidence.value("hot-log", { backend: "redis", algorithm, admitted }, "bytes");
-  evidence.claim("GCRA needs the same for one unit and for many", at("gcra", most) < 1.2 * at("gcra", 1));
-  const from = "hot-log" as const;
-  return say`A single key that admits ${worked(from, most, count)} units in its window grows to ${worked(from, at("sliding-log", most), bytes)} as a log; GCRA keeps ${worked(from, at("gcra", most), bytes)}, as for the first unit. (What Redis says of the key itself, without its places in the tables.)`;
-}
-
-function expiry({ evidence }: Known) {
-  const living = evidence.rows("expiry", { lifetime: "lifetime of its debt" });
-  const gone = living.at(-1)!;
-  const stayed = evidence.rows("expiry", { lifetime: "none to speak of" }).at(-1)!;
-  evidence.claim("lifetimes give all keys back", gone["keys"] === 0);
-  return say`Every key carries the lifetime of its debt: of ${mostOf(living, "keys", count)} keys that nobody asks for again ${mostOf([gone], "keys", count)} are left ${mostOf([gone], "at_s", seconds)} after the first was charged, and ${mostOf([gone], "used_bytes", bytes)} of ${mostOf(living, "used_bytes", bytes)}. Without lifetimes ${mostOf([stayed], "keys", count)} keys and ${mostOf([stayed], "used_bytes", bytes)} stay.`;
-}
-
-function mostOf(rows: readonly Finding[], column: string, unit: Unit): Figure {
-  return worked("expiry", Math.max(...rows.map((row) => row[column] as number)), unit);
-}
-
-function batches({ evidence }: Known) {
-  const speed = (way: string, batch: number) =>
-    evidence.figure("batching", { way, batch }, "decisions_per_s", perSecond);
-  const servers = (number: number) =>
-    evidence.figure("several-redis", { way: "64 in a call", servers: number }, "decisions_per_s", perSecond);
-  const size = evidence.figure("batching", { way: "GCRA, pipelined", batch: 64 }, "batch", count);
-  const alone = evidence.figure("batching", { way: "GCRA, pipelined", batch: 1 }, "p50_us", duration);
-  return say`One at a time a decision takes ${alone} there and back and one connection makes ${speed("GCRA, pipelined", 1)}; ${size} in a pipeline ${speed("GCRA, pipelined", 64)}, ${size} in one call ${speed("GCRA, one call", 64)}. A second and a third Redis with calls of that size: ${servers(1)}, ${servers(2)}, ${servers(3)} from one client process.`;
-}
-
-function clocks({ evidence }: Known) {
-  const scene = "the fast one comes and goes";
-  const skewed = (clock: string) =>
-    evidence.figure("clock-skew", { scene, clock, algorithm: "gcra" }, "over_admit_pct", percentage);
-  return say`Let the script read the server's clock: with two callers whose clocks differ, one ahead and one behind, GCRA admits ${skewed("two clocks, Redis scripts")} of its burst too much by the callers' clocks, ${skewed("… that keep keys for 10 s")} if keys are kept for longer than the skew, and ${skewed("one clock, the server's")} by the server's clock.`;
-}
-
-function againstGcraInRedis(known: Known): Choice["whyNot"] {
-  const { evidence } = known;
-  const saved = { demand: "80 % of the rate", clients: 4, batch: 10 };
-  const burst = { demand: "30 %, in bursts 5–10 times that", clients: 4, batch: 10 };
-  const lighter = worked(
-    "bytes-per-key",
-    known.keyBytes("gcra", "redis") / known.keyBytes("gcra", "local"),
-    times,
-  );
-  return [
-    [
-      "a token bucket",
-      say`The same decisions for ${known.key("token-bucket", "redis")} a key beside ${known.key("gcra", "redis")}: no reason against it, but two numbers to keep together instead of one.`,
-    ],
-    [
-      "a fixed window (INCR)",
-      say`${known.key("fixed-window", "redis")} a key beside ${known.key("gcra", "redis")}: nothing to gain, and it lets ${known.beyond("over_admit_pct", { algorithm: "fixed-window" })} beyond the limit through at the seam.`,
-    ],
-    [
-      "the sliding counter",
-      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value, as GCRA's is, they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ); what that takes in Redis the lab has not measured. Take it if "N per window" is what you owe.`,
-    ],
-    [
-      "the sliding log",
-      say`${known.key("sliding-log", "redis")} for a key with one unit, ${known.key("sliding-log", "redis", true)} with ${known.busyHits()}, and no end to it but the limit.`,
-    ],
-    [
-      "the conservative window",
-      say`It is strict for ${known.key("conservative-window", "redis")} a key that has been charged once, and more with every sub-window in use. Minimal it is not.`,
-    ],
-    [
-      "memory of the process instead of Redis",
-      say`If the keys can have an owner, do: ${known.key("gcra", "local")} a key here, ${lighter} less, and ${known.speed("gcra", "local")} instead of ${known.speed("gcra", "redis")}.`,
-    ],
-    [
-      "tokens fetched ahead in batches",
-      say`Below the limit four clients with batches of ten save ${evidence.figure("pre-allocated-bucket", saved, "round_trips_saved_pct", percentage)} of the round trips and admit ${evidence.figure("pre-allocated-bucket", saved, "over_admit_pct", percentage)} too much; in bursts they save ${evidence.figure("pre-allocated-bucket", burst, "round_trips_saved_pct", percentage)} and admit ${evidence.figure("pre-allocated-bucket", burst, "over_admit_pct", percentage)} of the burst too much, at most ${evidence.figure("pre-allocated-bucket", burst, "over_admit_bound_pct", percentage)}. It saves trips, not state.`,
     ],
   ];
 }

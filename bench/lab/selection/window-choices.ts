@@ -3,7 +3,7 @@ import type { Finding } from "../experiment.ts";
 import { worked } from "./evidence.ts";
 import type { Choice } from "./choice.ts";
 import type { Known } from "./known.ts";
-import { count, percentage, say } from "./statement.ts";
+import { bytes, count, percentage, perSecond, say, type Unit } from "./statement.ts";
 
 const LOG = "sliding log";
 const COUNTER = "sliding counter";
@@ -134,6 +134,9 @@ function packed({ evidence }: Known) {
 }
 
 export function quickAndLeaky(known: Known): Choice {
+  const first = "window from the first request";
+  const raced = (name: string, variant: string, column: string, unit: Unit) =>
+    worked("peers", known.racer(name, variant, "local", column), unit);
   known.evidence.claim(
     "a fixed window refuses nothing without need",
     known.worst("under_admit_pct", FIXED) === 0,
@@ -164,6 +167,10 @@ export function quickAndLeaky(known: Known): Choice {
       [
         "the sliding log",
         say`${known.key("sliding-log", "local", true)} for a key with ${known.busyHits()} units, ${known.speed("sliding-log", "local")}: it pays for an exactness that nobody asked for here.`,
+      ],
+      [
+        "a published library in memory",
+        say`express-rate-limit makes ${raced("express-rate-limit", first, "decisions_per_s", perSecond)} and takes ${raced("express-rate-limit", first, "bytes_per_key", bytes)} a key, rate-limiter-flexible ${raced("rate-limiter-flexible", first, "decisions_per_s", perSecond)} and ${raced("rate-limiter-flexible", first, "bytes_per_key", bytes)}; a fixed window here ${raced("PARL", "fixed-window", "decisions_per_s", perSecond)} and ${raced("PARL", "fixed-window", "bytes_per_key", bytes)}. Their windows begin with a key's first request, which moves the seam to where each client puts it and does not close it: ${raced("rate-limiter-flexible", first, "over_admit_pct", percentage)} beyond the limit.`,
       ],
       [
         "no limiter in Redis at all",

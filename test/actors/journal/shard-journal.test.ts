@@ -275,6 +275,27 @@ describe("compaction", () => {
     ]);
   });
 
+  it("replaces nothing when another is asked for while its end is on the way", () => {
+    host.snapshot = [];
+    host.step({ kind: "snapshot" });
+    host.tick();
+    host.ack(2);
+    host.tick();
+    host.step({ kind: "snapshot" });
+    host.ack(3);
+    expect(host.taken().at(-1)).toBe("snapshot-end 2 after 2");
+    for (const sequence of [4, 5]) {
+      host.tick();
+      host.ack(sequence);
+    }
+    expect(host.taken()).toEqual([
+      "snapshot",
+      "snapshot-start 3 after 3",
+      "snapshot-end 4 after 4",
+      "purge below 4",
+    ]);
+  });
+
   it("comes by itself when the journal has outgrown its last snapshot, and not before", () => {
     host.pageBytes = 100_000;
     const written = (): string[] => {

@@ -92,9 +92,12 @@ describe("the journals of a process count", () => {
     scene.stored = encodedRun(EPOCH - 1, 0, [{ kind: "opened", how: "fresh" }]);
     await scene.recover(true);
     expect(scene.journals.openings).toEqual({ ...NONE, recovered: 1 });
+    // Every key is charged for the crash before the shard decides anything.
+    expect(scene.events).toEqual(["takeover", "opened"]);
     const clean = new Scene();
     clean.stored = encodedRun(EPOCH - 1, 0, [{ kind: "opened", how: "fresh" }, { kind: "clean" }]);
     await clean.recover(true);
+    expect(clean.events).toEqual(["opened"]);
     expect(clean.journals.openings).toEqual({ ...NONE, continued: 1 });
     await clean.journals.resume(SHARD, EPOCH + 1);
     expect(clean.journals.openings).toEqual({ ...NONE, continued: 2 });

@@ -4,11 +4,21 @@
  */
 import { readFile } from "node:fs/promises";
 import { ALGORITHMS } from "../../../algorithms/algorithm.ts";
-import type { Finding } from "../../../bench/lab/experiment.ts";
+import type { Cell, Finding } from "../../../bench/lab/experiment.ts";
 import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
 import type { Result } from "../../../bench/lab/result.ts";
 
 const BACKENDS = ["local", "redis"] as const;
+
+const HOT: readonly Finding[] = [
+  ["Zipf 0.8", 3.6, 255_000],
+  ["Zipf 1.4", 32.9, 234_000],
+  ["one key", 100, 149_000],
+].flatMap(([traffic, hottest_pct, twoServers]) => [
+  hot(traffic!, "1 shard here", hottest_pct!, 10_100_000),
+  hot(traffic!, "1 Redis", hottest_pct!, 148_000),
+  hot(traffic!, "2 Redis", hottest_pct!, twoServers as number),
+]);
 
 /** An experiment's name and rows that it could have found. */
 const INVENTED: Readonly<Record<string, readonly Finding[]>> = {
@@ -47,12 +57,60 @@ const INVENTED: Readonly<Record<string, readonly Finding[]>> = {
   batching: ["GCRA, pipelined", "GCRA, one call"].flatMap((way) =>
     [1, 64].map((batch) => ({ way, batch, decisions_per_s: 21_300 * batch, p50_us: 43.2 })),
   ),
+  "hot-keys": HOT,
+  "hot-key-relief": ["90 % of the limit", "30 %, in bursts 5–10 times that"].flatMap((demand) =>
+    ["one key", "10 fetched ahead", "8 sub-keys", "4 sub-keys, by uneven client"].map((relief, i) => ({
+      demand,
+      relief,
+      decisions_per_s: 180_000 * (i + 1),
+      round_trips_per_decision: relief === "10 fetched ahead" ? 0.1 : 0.9,
+      over_admit_pct: 0.7,
+      under_admit_pct: 13.9,
+    })),
+  ),
+  fairness: [
+    ["redis", "none", 350],
+    ["redis", "1 connection, pipelined", 1_700],
+    ["redis", "16 connections, pipelined", 24_000],
+    ["redis", "4 connections, to another Redis", 230],
+    ["here", "1,000 between two turns", 98],
+  ].map(([place, flood, cold_p99_us]) => ({
+    place: place!,
+    flood: flood!,
+    cold_p99_us: cold_p99_us!,
+    hot_per_s: 9.9e6,
+  })),
+  "server-clock": [{ algorithm: "gcra", way: "pipelined", clock: "server", redis_us_more: 0.87 }],
+  peers: [
+    ...BACKENDS.flatMap((backend) => [
+      raced("PARL", "fixed-window", backend),
+      raced("rate-limiter-flexible 1.2.3", "window from the first request", backend),
+    ]),
+    raced("express-rate-limit 4.5.6", "window from the first request", "local"),
+    ...["fixed window", "sliding window", "bucket, limit by limit"].map((variant) =>
+      raced("@upstash/ratelimit 7.8.9", variant, "redis"),
+    ),
+  ],
   "several-redis": [1, 2, 3].map((servers) => ({
     way: "64 in a call",
     servers,
     decisions_per_s: 150_000 + 10_000 * servers,
   })),
 };
+
+function hot(traffic: Cell, place: string, hottest_pct: Cell, decisions_per_s: number): Finding {
+  return { traffic, place, hottest_pct, busiest_place_pct: 61.6, decisions_per_s };
+}
+
+function raced(limiter: string, variant: string, backend: string): Finding {
+  const numbers = {
+    decisions_per_s: 99_000,
+    redis_us_per_decision: 4.2,
+    bytes_per_key: 321,
+    over_admit_pct: 77,
+  };
+  return { limiter, variant, backend, ...numbers };
+}
 
 function keyBytes(algorithm: string, backend: string): number {
   if (algorithm === "sliding-log") return backend === "local" ? 75 : 278;

@@ -12,6 +12,7 @@ import { choicesOf, selectionPage } from "../../../bench/lab/selection/page.ts";
 import { readResults, selectionPath } from "../../../bench/lab/selection/selection-file.ts";
 import { bytes, duration, percentage, perSecond, say } from "../../../bench/lab/selection/statement.ts";
 import { measuredResults } from "./measured-results.ts";
+import { CLAIMS } from "./selection-claims.ts";
 
 const FOLDER = fileURLToPath(new URL("../../../docs/lab", import.meta.url));
 const REMAKE = "run `npm run lab -- --selection`";
@@ -50,6 +51,11 @@ function stretched(row: Finding): Finding {
       return [column, isMeasured && typeof value === "number" ? value * 1.7 : value];
     }),
   );
+}
+
+/** A row of the experiment with the native module, where it could be built. */
+function ofModule(row: Finding): Finding {
+  return { state: "measured", limiter: null, unlike: null, ...row };
 }
 
 function linksOf(text: string): string[] {
@@ -208,6 +214,38 @@ describe("the selection page", () => {
     );
   });
 
+  it("speaks of the native module as far as it was measured", () => {
+    expect(page()).toContain("It is not measured here, because it was not built.");
+    const [script, cell] = ["our script", "redis-cell"] as const;
+    const rows = [
+      ofModule({ decisions: 30_000, unlike: 0 }),
+      ofModule({ decisions: 20_000, unlike: 0 }),
+      ...[script, cell].flatMap((limiter, i) => [
+        ofModule({ limiter, way: "one at a time", p50_us: 90 - i }),
+        ofModule({
+          limiter,
+          way: "as fast as the server can",
+          decisions_per_s: 111_000 * (i + 1),
+          redis_us_per_decision: 6 - i,
+        }),
+      ]),
+    ];
+    results.set("redis-cell", {
+      experiment: "redis-cell",
+      title: "Cell",
+      hypothesis: "Fast.",
+      seed: 1,
+      rows,
+    });
+    expect(page()).toContain("(0 of 50,000 differ beyond the moment between the two)");
+    expect(page()).toContain("222 k/s instead of 111 k/s");
+    change("redis-cell", { decisions: 20_000 }, { unlike: 3 });
+    expect(page).toThrow("redis-cell decides as the script does");
+    change("redis-cell", { decisions: 20_000 }, { unlike: 0 });
+    change("redis-cell", { limiter: cell, way: "as fast as the server can" }, { decisions_per_s: 1 });
+    expect(page).toThrow("native code is faster");
+  });
+
   it("shows a result that it can do without, and says what is left out for want of one", () => {
     const experiments = shown();
     const more = { ...EXPERIMENTS[0]!, name: "tea-leaves", title: "Tea leaves" };
@@ -244,101 +282,7 @@ describe("what the results do not bear out", () => {
     expect(page).toThrow(/^several-redis has 2 rows of .*, one is meant$/);
   });
 
-  it.each<readonly [string, string, Finding, Finding]>([
-    ["the log is exact", "accuracy-memory", { limiter: "sliding log" }, { under_admit_pct: 0.001 }],
-    ["no search finds worse", "boundary-burst", { algorithm: "sliding-log" }, { worst_found_pct: 1 }],
-    [
-      "the conservative window never admits too much",
-      "boundary-burst",
-      { algorithm: "conservative-window" },
-      { worst_found_pct: 1 },
-    ],
-    [
-      "a log of busy keys costs many times the counter",
-      "bytes-per-key",
-      { algorithm: "sliding-log", backend: "local" },
-      { bytes_per_key: 60 },
-    ],
-    [
-      "the counter is less wrong than a fixed window",
-      "accuracy-memory",
-      { limiter: "sliding counter", traffic: "scanner" },
-      { over_admit_pct: 101 },
-    ],
-    [
-      "a fixed window refuses nothing without need",
-      "accuracy-memory",
-      { limiter: "fixed window", traffic: "steady" },
-      { under_admit_pct: 1 },
-    ],
-    [
-      "GCRA needs no more memory than a fixed window",
-      "bytes-per-key",
-      { algorithm: "fixed-window", backend: "local" },
-      { bytes_per_key: 13 },
-    ],
-    [
-      "token bucket, leaky meter and GCRA let the same through",
-      "burst-shaping",
-      { limiter: "leaky meter, B = 100", from_s: 5 },
-      { admitted_per_s: 110 },
-    ],
-    [
-      "GCRA is smaller than a token bucket",
-      "bytes-per-key",
-      { algorithm: "token-bucket", backend: "local" },
-      { bytes_per_key: 14 },
-    ],
-    [
-      "the queue admits as much",
-      "burst-shaping",
-      { limiter: "leaky queue of 100", from_s: 5 },
-      { admitted_per_s: 110 },
-    ],
-    [
-      "the queue is smoother",
-      "burst-shaping",
-      { limiter: "leaky queue of 100", from_s: 5 },
-      { released_per_s: 400 },
-    ],
-    [
-      "in Redis one number costs no more than two",
-      "bytes-per-key",
-      { algorithm: "token-bucket", backend: "redis" },
-      { bytes_per_key: 170 },
-    ],
-    [
-      "in Redis only the log is much dearer",
-      "bytes-per-key",
-      { algorithm: "conservative-window", backend: "redis" },
-      { bytes_per_key: 300 },
-    ],
-    [
-      "in Redis the log pays by the unit",
-      "bytes-per-key",
-      { algorithm: "sliding-log", backend: "redis" },
-      { bytes_per_key: 200 },
-    ],
-    [
-      "GCRA needs the same for one unit and for many",
-      "hot-log",
-      { algorithm: "gcra", admitted: 1_000_000 },
-      { bytes: 200 },
-    ],
-    [
-      "both counts fit into one value",
-      "one-key-counter",
-      { value_bits: 32, traffic: "spiky", limit: 1_000 },
-      { unlike_two_windows_pct: 0.1 },
-    ],
-    ["lifetimes give all keys back", "expiry", { at_s: 16.5 }, { keys: 1 }],
-    [
-      "the slowest algorithm here is faster than the fastest in Redis",
-      "local-and-redis",
-      { algorithm: "sliding-log", backend: "local", asked_per_s: null },
-      { decisions_per_s: 100_000 },
-    ],
-  ])("is a sentence: %s", (words, experiment, where, to) => {
+  it.each(CLAIMS)("is a sentence: %s", (words, experiment, where, to) => {
     change(experiment, where, to);
     expect(page).toThrow(
       new RegExp(`^the results no longer say that ${words}.*: change the sentence in bench/lab/`),
