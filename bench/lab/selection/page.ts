@@ -11,6 +11,7 @@ import { budget } from "./budget.ts";
 import { sourcesOf, type Choice } from "./choice.ts";
 import { derivations } from "./derivations.ts";
 import { Evidence } from "./evidence.ts";
+import { hotKeyText } from "./hot-key.ts";
 import { Known } from "./known.ts";
 import { anchor, cited, command, table } from "./markdown.ts";
 import { plots, provenance } from "./provenance.ts";
@@ -90,6 +91,10 @@ ${budget(known, folder)}
 ## Here or in Redis
 
 ${placesText(known, folder)}
+
+## When one key is hot
+
+${hotKeyText(known, folder)}
 
 ## Derivations
 

@@ -24,7 +24,7 @@ export function strictWindow(known: Known): Choice {
     evidence: [
       say`Around the seam of two windows it admits ${known.atSeam({ algorithm: "sliding-log" })} where a fixed window admits ${known.atSeam({ algorithm: "fixed-window" })}; a search for the worst traffic finds ${known.beyond("worst_found_pct", { algorithm: "sliding-log" })} beyond the limit.`,
       say`On ${known.traffics()} combinations of traffic and limit, two real logs among them, it lets through at most ${known.atWorst("over_admit_pct", LOG)} too much and refuses ${known.atWorst("under_admit_pct", LOG)} without need: it is the definition that the others are measured against.`,
-      say`The price is memory by the unit: ${known.held(LOG, 5)} for a key that holds ${known.units(5)}, ${known.held(LOG, 100)} for one that holds ${known.units(100)}, hence ${known.perGib(LOG, 100)} such keys in a GiB.`,
+      say`The price is memory by the unit: ${known.held(LOG, 5)} for a key that holds ${known.units(5)}, ${known.held(LOG, 100)} for one that holds ${known.units(100)}, hence ${known.perGib(LOG, 100)} such keys in a GiB. That is when all keys grow together; where some outgrow what others then take, ${known.busyHits()} units are ${known.key("sliding-log", "local", true)} instead of ${known.held(LOG, 10)}.`,
     ],
     whyNot: [
       ["the conservative window", insteadOfLog(known)],
@@ -38,7 +38,7 @@ export function strictWindow(known: Known): Choice {
       ],
       [
         "GCRA or a token bucket",
-        say`With the limit as burst they admit B + L: ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond it, found without effort after any pause. With a burst of one unit the leak is gone, and so are bursts: of the two limits at the seam such a bucket admits ${known.atSeam({ algorithm: "gcra", burst: 1 })}.`,
+        say`With the limit as burst they admit B + L: ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond it, found without effort after any pause. With a burst of one unit the leak is gone, and so are bursts: of the two limits at the seam such a bucket admits ${known.atSeam({ algorithm: "gcra", burst: 1 })}. Any bucket with B + rate · W ≤ N is strict, and gives up as much of the rate as it has burst.`,
       ],
       ["a log cut short (a ring, a sketch)", roughLogs(known)],
     ],
