@@ -18,6 +18,7 @@ import { plots, provenance } from "./provenance.ts";
 import { placesText } from "./places.ts";
 import { rateWithBurst, smooth } from "./rate-choices.ts";
 import { sharedRedis } from "./shared-redis.ts";
+import { surprisesText } from "./surprises.ts";
 import { burstingApi, logins, smoothFeed } from "./team-choices.ts";
 import { nearlyStrict, quickAndLeaky, strictWindow } from "./window-choices.ts";
 
@@ -99,6 +100,12 @@ ${hotKeyText(known, folder)}
 ## Derivations
 
 ${derivations(known, folder)}
+
+## Where the lab found otherwise
+
+Each experiment says what it expects, and its words are kept as they were. The numbers say otherwise:
+
+${surprisesText(known, folder)}
 
 ## Plots
 

@@ -26,6 +26,10 @@ function page(): string {
   return selectionPage(results, shown(), "lab");
 }
 
+function sectionOf(heading: string): string {
+  return page().split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+}
+
 /** Experiments that have a result here. */
 function shown(): Experiment[] {
   return EXPERIMENTS.filter(({ name }) => results.has(name));
@@ -222,7 +226,7 @@ describe("the selection page", () => {
       { decisions_per_s: 311_000, refused_pct: 16.4 },
     );
     change("hot-key-relief", { relief: "one key", demand: "120 % of the limit" }, { refused_pct: 15.3 });
-    const section = page().split("\n## When one key is hot\n")[1]!.split("\n## ")[0]!;
+    const section = sectionOf("When one key is hot");
     expect(section).toContain("| 2 sub-keys | 1 | 330 k/s | 311 k/s | 0.90 | 0 % | 13.9 % |");
     expect(section.match(/^\| (?!relief|---)/gm)).toHaveLength(8);
     expect(section).toContain("Above the limit the key itself refuses 15.3 %.");
@@ -239,6 +243,17 @@ describe("the selection page", () => {
     expect(page()).toContain(
       "does 80 % of the work, and all are done when it is, so 1.25 × is what there is to gain",
     );
+  });
+
+  it("says which expectations fell, as long as they do", () => {
+    expect(sectionOf("Where the lab found otherwise")).toContain(
+      "It is 80 %: an empty script with the same arguments takes 1.1 µs, GCRA 5.5 µs.",
+    );
+    expect(sectionOf("Where the lab found otherwise")).not.toContain("p99");
+    change("local-and-redis", { asked_per_s: 100_000, backend: "redis" }, { p99_us: 82_400 });
+    expect(sectionOf("Where the lab found otherwise")).toContain("at 82.4 ms.");
+    change("batching", { way: "empty script, pipelined" }, { redis_us_per_decision: 3 });
+    expect(sectionOf("Where the lab found otherwise")).not.toContain("an empty script");
   });
 
   it("speaks of the native module as far as it was measured", () => {
