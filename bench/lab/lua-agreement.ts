@@ -39,7 +39,7 @@ export const luaAgreement: Experiment = {
       values: rows.flatMap((row) => [
         ...KINDS.map((kind) => ({
           algorithm: row["algorithm"]!,
-          what: `compared: ${kind}`,
+          what: kind,
           count: row[kind]!,
         })),
         { algorithm: row["algorithm"]!, what: "differences", count: row["differences"]! },
@@ -48,8 +48,8 @@ export const luaAgreement: Experiment = {
     mark: { type: "bar" },
     encoding: {
       y: { field: "algorithm", type: "nominal", sort: null, title: null },
-      x: { field: "count", type: "quantitative", title: "answers" },
-      color: { field: "what", type: "nominal", sort: null, title: null },
+      x: { field: "count", type: "quantitative", title: "answers compared" },
+      color: { field: "what", type: "nominal", sort: null, title: null, legend: { columns: 4 } },
     },
   }),
 };
