@@ -2,7 +2,7 @@
 import { worked } from "./evidence.ts";
 import type { Known } from "./known.ts";
 import { cited } from "./markdown.ts";
-import { percentage, say } from "./statement.ts";
+import { count, percentage, say } from "./statement.ts";
 
 export function derivations(known: Known, folder: string): string {
   return [fixedLeaks, counterError, oneNumber, logScales, subWindows, reliefErrs]
@@ -69,8 +69,24 @@ ${cited(same, folder)}`;
 }
 
 function logScales(known: Known, folder: string): string {
+  const { evidence } = known;
   const log = "sliding log";
   const grows = say`${known.held(log, 1)} for a key with ${known.units(1)} unit, ${known.held(log, 10)} with ${known.units(10)}, ${known.held(log, 100)} with ${known.units(100)}; the counter stays at ${known.held("sliding counter", 100)}. A GiB holds ${known.perGib(log, 100)} keys of the one and ${known.perGib("sliding counter", 100)} of the other.`;
+  const cheaper = (than: string) =>
+    evidence
+      .rows("log-break-even", { limiter: log })
+      .filter(({ units_held, bytes_per_key }) => {
+        const row = { limiter: than, units_held: units_held! };
+        return (bytes_per_key as number) < evidence.value("log-break-even", row, "bytes_per_key");
+      })
+      .map(({ units_held }) => units_held as number);
+  const many = "conservative window, n = 50";
+  evidence.claim(
+    "the log is nowhere cheaper than the counter or ten sub-windows",
+    cheaper("sliding counter").length === 0 && cheaper("conservative window, n = 10").length === 0,
+  );
+  const last = Math.max(...cheaper(many));
+  const breakEven = say`Break-even: the log is nowhere cheaper than the counter (${known.held(log, 1)} beside ${known.held("sliding counter", 1)} for a single unit) nor than ten sub-windows (${known.held("conservative window, n = 10", 1)}), and cheaper than fifty (${known.held(many, 1)}) for keys that hold up to ${worked("log-break-even", last, count)} units. A key that is asked λ times a second holds min(L, λ·W) units, so that point is passed only where the limit and λ·W are both beyond it. Cardinality multiplies all of them alike: it moves the sum, as in the [budget](#cardinality-budget), and not the point.`;
   return `### Why the exact log does not scale
 
 To say exactly how many units lie in the last W, at any later moment, one has to know when each of them will leave it.
@@ -80,7 +96,9 @@ changes the factor only: in a window of W ticks L moments can lie in at least \`
 \`L·log₂(W/L)\` bits, 19 a unit for a hundred in a minute of microseconds. Everything smaller gives up something: the
 counter exactness, sub-windows room, buckets the window.
 
-${cited(grows, folder)}`;
+${cited(grows, folder)}
+
+${cited(breakEven, folder)}`;
 }
 
 function subWindows(known: Known, folder: string): string {

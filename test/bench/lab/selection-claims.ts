@@ -176,6 +176,12 @@ export const CLAIMS: readonly (readonly [words: string, experiment: string, wher
       { flood: "4 connections, to another Redis" },
       { cold_p99_us: 1_000 },
     ],
+    [
+      "the log is nowhere cheaper than the counter or ten sub-windows",
+      "log-break-even",
+      { limiter: "sliding log", units_held: 1 },
+      { bytes_per_key: 60 },
+    ],
     ["key table and scripts decide alike", "lua-agreement", { algorithm: "gcra" }, { differences: 1 }],
     ["lifetimes give all keys back", "expiry", { at_s: 16.5 }, { keys: 1 }],
     [
