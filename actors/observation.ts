@@ -49,6 +49,8 @@ export interface MemberObservation extends Omit<MemberFacts, "tallies"> {
   readonly member: string;
   /** Shards of the region. */
   readonly shards: number;
+  /** Its clock as it answers, since 1970; absent from what a process of an earlier version says. */
+  readonly clockUs?: number;
   readonly owned: readonly OwnedShard[];
   readonly keys: number;
   readonly bytes: number;
@@ -67,7 +69,7 @@ export interface MemberObservation extends Omit<MemberFacts, "tallies"> {
 }
 
 export function observeMember(
-  about: { region: string; member: string; shards: number },
+  about: { region: string; member: string; shards: number; clockUs: number },
   admission: Admission,
   tally: DecisionTally,
   open: readonly (ShardFacts | undefined)[],

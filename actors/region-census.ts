@@ -13,7 +13,10 @@ import type { MemberObservation } from "./observation.ts";
 import type { TallyLine } from "./decision-tally.ts";
 import type { ErrorCode } from "../core/errors.ts";
 
-export interface RegionObservation extends Omit<MemberObservation, "member" | "owned" | "policyProblem"> {
+export interface RegionObservation extends Omit<
+  MemberObservation,
+  "member" | "owned" | "policyProblem" | "clockUs"
+> {
   /** In the order of their names. */
   readonly members: readonly MemberObservation[];
   /** Shards that nobody who answered decides. */

@@ -304,7 +304,7 @@ export class ShardActor implements Actor<ShardEvent> {
     switch (event.what) {
       case "member": {
         const told = { facts: facts(), tallies: this.#tallies() };
-        const about = { region, member, shards };
+        const about = { region, member, shards, clockUs: nowUs };
         return encodeJson(observeMember(about, admission, this.#desk.tally, this.owned.open, told));
       }
       case "limited":

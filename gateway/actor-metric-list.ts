@@ -68,6 +68,12 @@ const PROCESS: readonly ActorMetric[] = [
   one("gauge", "mailbox_depth", "Checks waiting for their turn.", (seen) => seen.mailboxDepth),
   one("gauge", "uptime_seconds", "Since the process started.", (seen) => seen.uptimeMs / MS_PER_S),
   one(
+    "gauge",
+    "clock_seconds",
+    "Its clock, in seconds since 1970: limits stand still after a shard has moved from one that is ahead.",
+    ({ clockUs }) => (clockUs === undefined ? undefined : clockUs / US_PER_S),
+  ),
+  one(
     "counter",
     "evictions_total",
     "Keys dropped though they still mattered, for want of memory: give the process more, or start another.",

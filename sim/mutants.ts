@@ -2,10 +2,10 @@
  * `npm run verify:mutants`: do the tests watch over the rules? Bugs that break one rule each are planted, one at a
  * time, and the test that guards the rule must turn red.
  *
- *      npm run verify:mutants                              all of them, a table
- *      npm run verify:mutants -- --list                    mutant → rule, module, test
- *      npm run verify:mutants -- --only grant-again,undo   some
- *      npm run verify:mutants -- --json                    one JSON report
+ *      npm run verify:mutants                            all of them, a table
+ *      npm run verify:mutants -- --list                  mutant → rule, module, test
+ *      npm run verify:mutants -- --only skip-the-fence   some
+ *      npm run verify:mutants -- --json                  one JSON report
  *
  * The source tree is not touched: a module is changed as it is loaded (mutants/vitest.config.ts). Exit code 0 when
  * the tests are green without a bug and every bug is caught, 1 otherwise, 2 for bad flags. Ctrl-C ends it and

@@ -6,10 +6,13 @@ import type { MemberObservation } from "../../actors/observation.ts";
 import type { RegionObservation } from "../../actors/region-census.ts";
 import { homeShard } from "../../core/key.ts";
 import { PackedRequestWriter } from "../../core/packed-request.ts";
+import { US_PER_S } from "../../core/units.ts";
 import { finding, type Finding } from "./finding.ts";
 import type { RegionAddress } from "../../client/connect-region.ts";
 
 const ANSWER_WITHIN_MS = 1_000;
+/** Processes answer a census within a fifth of this; what is beyond is their clocks. */
+const CLOCKS_APART_MAX_US = US_PER_S;
 /** Tenant of the probes. */
 const TENANT = "parl-doctor";
 
@@ -40,7 +43,14 @@ export async function examineRegion(
     });
     if (facts === undefined) return [server, mappings, actor];
     const { members } = facts;
-    return [server, mappings, actor, await finding(`${name}: policies`, () => examinePolicies(members))];
+    const policies = await finding(`${name}: policies`, () => examinePolicies(members));
+    return [
+      server,
+      mappings,
+      actor,
+      policies,
+      await finding(`${name}: clocks`, () => examineClocks(members)),
+    ];
   } finally {
     await connection.close();
   }
@@ -118,6 +128,20 @@ function examinePolicies(members: readonly MemberObservation[]): string {
   );
   if (words.length > 0) throw new Error(words.join("\n"));
   return "in force as the processes' files have them";
+}
+
+/** Each limit goes by the latest time it was ever told, so a clock that is ahead stops it when the next owner's is not. */
+function examineClocks(members: readonly MemberObservation[]): string {
+  const told = members
+    .flatMap(({ member, clockUs }) => (clockUs === undefined ? [] : [{ member, clockUs }]))
+    .toSorted((a, b) => a.clockUs - b.clockUs);
+  const [slow, fast] = [told.at(0), told.at(-1)];
+  const apartUs = (fast?.clockUs ?? 0) - (slow?.clockUs ?? 0);
+  if (slow === undefined || fast === undefined || apartUs <= CLOCKS_APART_MAX_US)
+    return `of ${told.length} processes agree`;
+  throw new Error(
+    `${fast.member}'s clock is ${(apartUs / US_PER_S).toFixed(1)} s ahead of ${slow.member}'s; where shards move from it to others limits stand still for as long: set the clocks`,
+  );
 }
 
 function pressureOn({ evictedLive, overflowed, fullTenants = 0 }: RegionObservation): string {

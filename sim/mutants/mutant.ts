@@ -2,14 +2,18 @@
  * A bug that somebody could write any day, planted in one module: the rule it breaks, and the test that must
  * turn red for it.
  */
+import { fileURLToPath } from "node:url";
 import { invalidArgument } from "../../core/errors.ts";
+
+/** Of the repository: where the files of a mutant are counted from. */
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface Mutant {
   /** As in `--only`: what the bug does, in two to four words. */
   readonly name: string;
   /** The rule it breaks, as a sentence that is true of the code as it stands. */
   readonly breaks: string;
-  /** From the root of the repository. */
+  /** From ROOT, like `test`. */
   readonly file: string;
   /** Occurs exactly once in the file; as short as that allows. */
   readonly find: string;

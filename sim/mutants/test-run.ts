@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { spawnOnLifeline } from "../../deploy/lifeline.ts";
+import { ROOT } from "./mutant.ts";
 import type { EndedRun, TestReport } from "./verdict.ts";
 
 export interface TestRun {
   /** Name of the mutant; undefined = the code as it is. */
   readonly mutant: string | undefined;
-  /** Test files, from the root of the repository. */
+  /** Test files, from ROOT. */
   readonly tests: readonly string[];
   readonly workers: number;
   /** Where reports are written. */
@@ -22,7 +23,6 @@ export interface TestRun {
   readonly signal: AbortSignal;
 }
 
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A bug may well be an endless loop, which nothing in the same process can end. */
 const PATIENCE_MS = 60_000;
 const LINES_KEPT = 5;

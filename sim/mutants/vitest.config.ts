@@ -5,12 +5,9 @@
  *      admission/lender.ts ──▶ transform: find → replace ──▶ the tests that import it
  */
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vitest/config";
 import { MUTANTS } from "./catalogue.ts";
-import { planted, type Mutant } from "./mutant.ts";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+import { planted, ROOT, type Mutant } from "./mutant.ts";
 
 export default defineConfig({
   root: ROOT,

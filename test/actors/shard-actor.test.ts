@@ -39,35 +39,24 @@ describe("ShardActor", () => {
     expect(itemsOf(reply).at(-1)).toMatchObject({ kind: "decision", text: name });
   });
 
-  it("leaves what came by a shard that is not open here to its owner, who has a copy", () => {
-    const lone = new LoneShardActor(
-      policiesOf("name: key, dimension: key, algorithm: gcra, limit: 10, window: 1m"),
-    );
-    const shard = homeShard("acme", "k", SHARDS);
-    const writer = new PackedRequestWriter("check");
-    writer.add("approximate", 1, "k", "", "");
-    const frame = writer.take(0);
-    const body = new TextEncoder().encode("{}");
-    lone.step({ kind: "shard-closed", shard });
-    for (const [subject, payload] of [
-      [`parl.shard.${shard}.check.acme.k`, body],
-      [`parl.shard.${shard}.pack.acme`, frame],
-    ] as const)
-      lone.step(eventOf(subject, payload, "r"));
+  it("leaves a check that came by a shard not open here to its owner, who has a copy", () => {
+    const lone = new LoneShardActor(policiesOf(PER_KEY));
+    lone.step({ kind: "shard-closed", shard: HOME });
+    const payload = new TextEncoder().encode("{}");
+    lone.step(eventOf(`parl.shard.${HOME}.check.acme.k`, payload, "r"));
     expect([lone.replies, lone.sent]).toEqual([[], []]);
   });
 
   it("sends a check that was sent on no further, but back to whoever asks", () => {
     const lone = new LoneShardActor(policiesOf());
-    const home = homeShard("acme", "k", SHARDS);
-    lone.step({ kind: "shard-closed", shard: home });
-    const wrong = (home + 1) % SHARDS;
+    lone.step({ kind: "shard-closed", shard: HOME });
+    const wrong = (HOME + 1) % SHARDS;
     const payload = new TextEncoder().encode("{}");
     const answer = lone.answer(eventOf(`parl.shard.${wrong}.hop.check.acme.k`, payload, "r"));
     expect(JSON.parse(new TextDecoder().decode(answer))).toMatchObject({ error: { code: "PARL_NOT_OWNER" } });
     expect(lone.sent).toEqual([]);
     lone.step(eventOf("parl.check.acme.k", payload, "r"));
-    expect(lone.sent).toMatchObject([{ subject: `parl.shard.${home}.hop.check.acme.k`, replyTo: "r" }]);
+    expect(lone.sent).toMatchObject([{ subject: `parl.shard.${HOME}.hop.check.acme.k`, replyTo: "r" }]);
   });
 
   it.each([

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { MemberObservation } from "../../actors/observation.ts";
+import type { RegionObservation } from "../../actors/region-census.ts";
 import { EXIT_FAILED, EXIT_OK, runCommand } from "../../cli/command.ts";
 import { doctor } from "../../cli/doctor.ts";
 import { connectRedis } from "../../lua/redis-connection.ts";
@@ -128,6 +130,38 @@ it("tells why a running process does not go by its policy file, whatever file do
 
   await copyFile(GOOD_POLICIES, policies);
   await expect.poll(() => complaints(...at(server.url))).toEqual(new Map());
+});
+
+it("says whose clock is ahead", async () => {
+  const nats = await connect({ servers: region.nats.url });
+  const seen = (await nats.request("parl.observe.region", "")).json<RegionObservation>();
+  await nats.close();
+  const [member] = seen.members as [MemberObservation];
+  const clockUs = member.clockUs as number;
+  expect(Math.abs(clockUs - Date.now() * 1_000)).toBeLessThan(5_000_000);
+  const server = await startNatsServer();
+  const told = await connect({ servers: server.url });
+  onTestFinished(async () => {
+    await told.close();
+    await server.stop();
+  });
+  let aheadUs = 1_000_000;
+  told.subscribe("parl.observe.region", {
+    callback: (_, message) => {
+      const [fast, older] = [
+        { ...member, member: "eu-2", clockUs: clockUs + aheadUs },
+        { ...member, member: "eu-3" },
+      ];
+      delete (older as { clockUs?: number }).clockUs;
+      message.respond(JSON.stringify({ ...seen, members: [{ ...member, member: "eu-1" }, fast, older] }));
+    },
+  });
+  await told.flush();
+  expect((await examine(...at(server.url))).stdout).toMatch(/ok +eu: clocks +of 2 processes agree/);
+  aheadUs = 90_500_000;
+  const wrong = await complaints(...at(server.url));
+  expect([...wrong.keys()]).toEqual(["eu: clocks"]);
+  expect(wrong.get("eu: clocks")).toMatch(/^eu-2's clock is 90.5 s ahead of eu-1's; .*: set the clocks$/);
 });
 
 it("names a region without an actor, and a server without the mappings", async () => {

@@ -42,6 +42,7 @@ const NEWER_ERRORS = { PARL_MALFORMED: 2, PARL_NEW_ONE: 1, PARL_OTHER: 2 } as Me
 const owned = (shard: number, due: number) => ({ shard, due, epoch: 1, sinceUs: 0, decided: 0, keys: 3 });
 
 const BUSY = process("eu-1", {
+  clockUs: 1_700_000_000_500_000,
   owned: [owned(0, 5), owned(1, 6)],
   keys: 6,
   fenced: 7,
@@ -118,6 +119,7 @@ describe("the metrics of a region's processes", () => {
   it.each([
     ["shards", {}, 2],
     ["journal_keys_due", {}, 11],
+    ["clock_seconds", {}, 1_700_000_000.5],
     ["fenced_total", { what: "undecided" }, 7],
     ["fenced_total", { what: "answer" }, 8],
     ["overloaded_lanes_total", {}, 1],

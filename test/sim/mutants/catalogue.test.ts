@@ -3,8 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { MUTANTS } from "../../../sim/mutants/catalogue.ts";
-import { planted } from "../../../sim/mutants/mutant.ts";
-import { ROOT } from "../../../sim/mutants/test-run.ts";
+import { planted, ROOT } from "../../../sim/mutants/mutant.ts";
 
 it.each(MUTANTS)("$name can be planted, and has a test to turn red", (mutant) => {
   const { name, breaks, file, test } = mutant;
