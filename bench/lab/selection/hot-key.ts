@@ -108,7 +108,7 @@ function neighbours(evidence: Evidence) {
   );
   evidence.claim(
     "a hot key on another Redis is not felt",
-    p99("redis", elsewhere) < 0.5 * p99("redis", "1 connection, pipelined"),
+    p99("redis", elsewhere) < 0.5 * p99("redis", "4 connections, pipelined"),
   );
   return say`Everybody in that queue pays. The p99 of cold keys is ${told("redis", "none")} alone, ${told("redis", "1 connection, pipelined")} beside one connection that floods their Redis, ${told("redis", "4 connections, pipelined")} beside four, ${told("redis", crowd)} beside sixteen: Redis takes turns between connections, so who floods by many gets many turns. With the hot key on another Redis it is ${told("redis", elsewhere)}. A shard here that makes ${evidence.figure("fairness", { place: "here", flood: turn }, "hot_per_s", perSecond)} of a hot key has an answer for a cold one in ${told("here", turn)}.`;
 }

@@ -41,9 +41,9 @@ export function stateOfKeys(known: Known) {
     "redis",
     "bytes_per_key",
   );
-  const ours = known.racer("PARL", "gcra", "redis", "bytes_per_key");
+  const ours = known.racer("PARL", "fixed-window", "redis", "bytes_per_key");
   evidence.claim("a bare counter under a short name is smaller", bare < 0.8 * ours);
-  return say`State does not decide between them. All but the log keep two numbers or three in one value, the conservative window some more: ${worked("bytes-per-key", least, bytes)} to ${worked("bytes-per-key", most, bytes)} a key that was charged once, nearly all of it name, entry and lifetime. GCRA has the least because its name, which is part of the key's, is the shortest. Bytes are saved in names: a bare counter under a short one takes ${worked("peers", bare, bytes)} where GCRA takes ${worked("peers", ours, bytes)} in the same count.`;
+  return say`State does not decide between them. All but the log keep two numbers or three in one value, the conservative window some more: ${worked("bytes-per-key", least, bytes)} to ${worked("bytes-per-key", most, bytes)} a key that was charged once, nearly all of it name, entry and lifetime. GCRA has the least because its name, which is part of the key's, is the shortest. Bytes are saved in names: a bare counter under a short one takes ${worked("peers", bare, bytes)} where our fixed window takes ${worked("peers", ours, bytes)} in the same count.`;
 }
 
 export function growingKey({ evidence }: Known) {

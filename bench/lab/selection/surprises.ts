@@ -21,10 +21,11 @@ export function surprisesText(known: Known, folder: string): string {
 }
 
 function late(evidence: Evidence): Surprise {
-  const at = { algorithm: "gcra", backend: "redis", asked_per_s: 100_000 };
+  const rates = evidence.rows("local-and-redis").map((row) => row["asked_per_s"] ?? 0) as number[];
+  const at = { algorithm: "gcra", backend: "redis", asked_per_s: Math.max(...rates) };
   const p99Us = evidence.value("local-and-redis", at, "p99_us");
   return [
-    p99Us > 2_000,
+    at.asked_per_s >= 100_000 && p99Us > 2_000,
     say`One Redis was to carry ${evidence.figure("local-and-redis", at, "asked_per_s", perSecond)} with a p99 below two milliseconds. It carries them, on two cores that it shares with its caller, at ${worked("local-and-redis", p99Us, duration)}.`,
   ];
 }

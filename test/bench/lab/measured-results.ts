@@ -122,7 +122,6 @@ const INVENTED: Readonly<Record<string, readonly Finding[]>> = {
   peers: [
     ...BACKENDS.flatMap((backend) => [
       raced("PARL", "fixed-window", backend),
-      raced("PARL", "gcra", backend),
       raced("rate-limiter-flexible 1.2.3", "window from the first request", backend),
     ]),
     raced("express-rate-limit 4.5.6", "window from the first request", "local"),
