@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { ERRORS, ParlError } from "../core/errors.ts";
 import { Flags, helpText, type FlagTable } from "./flags.ts";
+import { unwritable } from "./output-file.ts";
 
 export interface Command {
   readonly synopsis: string;
@@ -16,11 +17,16 @@ const ENDING = [
   ["SIGTERM", constants.signals.SIGTERM],
 ] as const;
 
+const EXIT_FAILED = 1;
+const EXIT_WRONG = 2;
+
 /** Exit code 2: the request was wrong; 1: it could not be carried out. */
 export async function runCommand(command: Command): Promise<void> {
-  // A reader that has seen enough (`| head`) is no error.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is no error.
     if (error.code === "EPIPE") process.exit(0);
+    process.stderr.write(`${unwritable("standard output", error).message}\n`);
+    process.exit(EXIT_WRONG);
   });
   // Only an orderly end takes the children along.
   for (const [signal, number] of ENDING) process.once(signal, () => process.exit(128 + number));
@@ -34,6 +40,6 @@ export async function runCommand(command: Command): Promise<void> {
   } catch (error) {
     if (!(error instanceof ParlError)) throw error;
     process.stderr.write(`${error.message}\n`);
-    process.exitCode = ERRORS[error.code].http < 500 ? 2 : 1;
+    process.exitCode = ERRORS[error.code].http < 500 ? EXIT_WRONG : EXIT_FAILED;
   }
 }

@@ -4,7 +4,8 @@
  * target and the reason. Files that belong together are all renamed, or none is.
  */
 import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
@@ -20,35 +21,70 @@ export function writeWhole(path: string, chunks: Chunks): Promise<void> {
 
 /** Several files: each is whole beside its target before the first takes its place. */
 export async function writeAllWhole(files: ReadonlyMap<string, Chunks>): Promise<void> {
-  const paths = [...files.keys()];
-  let current = paths[0]!;
+  const targets: string[] = [];
+  let current = "";
   try {
     for (const [path, chunks] of files) {
       current = path;
-      const target = createWriteStream(temporary(path), { flush: true });
+      const target = await replaceable(path);
+      targets.push(target);
+      const output = createWriteStream(temporary(target), { flush: true });
       const source = Readable.from(chunks);
-      await (path.endsWith(".gz") ? pipeline(source, createGzip(), target) : pipeline(source, target));
+      await (path.endsWith(".gz") ? pipeline(source, createGzip(), output) : pipeline(source, output));
     }
-    for (const path of paths) {
-      current = path;
-      await rename(temporary(path), path);
+    for (const target of targets) {
+      current = target;
+      await rename(temporary(target), target);
     }
   } catch (cause) {
-    await Promise.all(paths.map((path) => rm(temporary(path), { force: true })));
-    throw unwritable(current, cause);
+    await Promise.all(targets.map((target) => rm(temporary(target), { force: true })));
+    throw asParlError(current, cause);
   }
+}
+
+/**
+ * What a path leads to, past symbolic links. A device or a pipe is refused: renaming over it would not write to it but
+ * take its place.
+ *
+ * @throws ParlError PARL_INVALID_FILE
+ */
+export async function replaceable(path: string): Promise<string> {
+  try {
+    const target = await realpath(path);
+    if ((await stat(target)).isFile()) return target;
+  } catch (cause) {
+    // What is not there yet is made.
+    if (isSystemError(cause) && cause.code === "ENOENT") return path;
+    throw asParlError(path, cause);
+  }
+  const message = `cannot write ${path}: it is there and is no file; choose another name`;
+  throw new ParlError("PARL_INVALID_FILE", message, { field: "out" });
 }
 
 function temporary(path: string): string {
   return `${path}.${process.pid}.part`;
 }
 
-/** @throws ParlError PARL_INVALID_FILE when it cannot be made */
+/** With those above it. @throws ParlError PARL_INVALID_FILE when it cannot be made */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
   } catch (cause) {
-    throw unwritable(path, cause);
+    throw asParlError(path, cause);
+  }
+}
+
+/** Step by step: where nothing can be made, as in /proc, `recursive` tries for ever. */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (cause) {
+    const code = isSystemError(cause) ? cause.code : undefined;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parent === path) throw cause;
+    await makeFolders(parent);
+    await mkdir(path);
   }
 }
 
@@ -56,12 +92,15 @@ export async function writeStandardOutput(chunks: Chunks): Promise<void> {
   try {
     await pipeline(Readable.from(chunks), process.stdout, { end: false });
   } catch (cause) {
-    throw unwritable("standard output", cause);
+    throw asParlError("standard output", cause);
   }
 }
 
-function unwritable(target: string, cause: unknown): unknown {
-  if (!isSystemError(cause)) return cause;
+function asParlError(target: string, cause: unknown): unknown {
+  return isSystemError(cause) ? unwritable(target, cause) : cause;
+}
+
+export function unwritable(target: string, cause: Error): ParlError {
   const message = `cannot write ${target}: ${cause.message}; make room or choose another place`;
   return new ParlError("PARL_INVALID_FILE", message, { field: "out", cause });
 }

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { ParlError } from "../core/errors.ts";
 import { csvLine } from "./csv.ts";
-import { isSystemError, writeWhole } from "./output-file.ts";
+import { isSystemError, replaceable, writeWhole } from "./output-file.ts";
 
 export interface Row {
   readonly algo: string;
@@ -56,7 +56,7 @@ export function csvText(row: Row): string {
 
 /** Appends to a CSV file of the same columns, or starts one. */
 export async function appendCsv(path: string, row: Row): Promise<void> {
-  const before = await existing(path);
+  const before = await existing(await replaceable(path));
   const header = csvLine(Object.keys(row));
   if (before !== "" && !before.startsWith(header)) {
     const message = `${path} has other columns than this version writes; name another file with --csv`;

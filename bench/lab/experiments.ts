@@ -14,6 +14,7 @@ import { hotKeys } from "./hot-keys.ts";
 import { hotLog } from "./hot-log.ts";
 import { localAndRedis } from "./local-and-redis.ts";
 import { logBreakEven } from "./log-break-even.ts";
+import { luaAgreement } from "./lua-agreement.ts";
 import { oneKeyCounter } from "./one-key-counter.ts";
 import { peers } from "./peers.ts";
 import { preAllocatedBucket } from "./pre-allocated-bucket.ts";
@@ -22,6 +23,7 @@ import { serverClock } from "./server-clock.ts";
 import { severalRedis } from "./several-redis.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
+  luaAgreement,
   boundaryBurst,
   bytesPerKey,
   hotLog,

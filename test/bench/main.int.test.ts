@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
@@ -181,6 +182,14 @@ describe("npm run bench", () => {
     expect([full.code, full.stdout]).toEqual([2, ""]);
     expect(full.stderr).toMatch(/^cannot write .*full\.csv: EFBIG.*\n$/);
     expect((await readdir(folder)).filter((name) => name.startsWith("full"))).toEqual([]);
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("says so when nobody gets its row", async () => {
+    const { code, stderr } = await runShell(
+      `"$NODE" "$BENCH/main.ts" --algo gcra --trace ${trace} --pace max --json > /dev/full`,
+    );
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^cannot write standard output: ENOSPC.*\n$/);
   });
 
   it("takes its Redis along when it is told to end", async () => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,6 +75,14 @@ it("a row is not appended to a file of other columns", async () => {
   await writeFile(path, "a,b\n1,2\n");
   await expect(appendCsv(path, ROW)).rejects.toMatchObject({ code: "PARL_INVALID_FILE", field: "csv" });
   expect(await readFile(path, "utf8")).toBe("a,b\n1,2\n");
+});
+
+it("a row is not appended to what is no file, which might have no end", async () => {
+  const path = join(folder, "socket");
+  const server = createServer().listen(path);
+  await once(server, "listening");
+  await expect(appendCsv(path, ROW)).rejects.toThrow(/is no file/);
+  server.close();
 });
 
 it("the table on screen has a line for every column", () => {

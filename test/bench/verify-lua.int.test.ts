@@ -2,6 +2,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { ALGORITHMS } from "../../algorithms/algorithm.ts";
 import { startRedisServer } from "../harness/redis-server.ts";
 import { connectRedis } from "../../lua/redis-connection.ts";
+import { compared } from "../../bench/twin-run.ts";
 import { runBench } from "./run-bench.ts";
 
 interface Report {
@@ -23,6 +24,19 @@ it("verify:lua compares every algorithm, meets every kind of decision, and finds
     }
     expect(tally).toMatchObject({ differences: 0, examples: [] });
   }
+});
+
+it("counts and shows what differs, as where keys of another run are left", async () => {
+  const server = await startRedisServer();
+  onTestFinished(() => server.stop());
+  const redis = await connectRedis(server.url);
+  onTestFinished(() => redis.disconnect());
+  const run = { decisions: 100, seed: 1, onProgress: () => undefined };
+  expect(await compared(redis, "gcra", run)).toMatchObject({ differences: 0, examples: [] });
+  const { decisions, differences, examples } = await compared(redis, "gcra", run);
+  expect(decisions).toBeGreaterThanOrEqual(100);
+  expect(differences).toBeGreaterThan(50);
+  expect(examples).toHaveLength(5);
 });
 
 it("verify:lua says in one line what is wrong, and exits 2", async () => {

@@ -10,6 +10,7 @@ import type { Figure, Unit } from "./statement.ts";
 
 /** What the page cannot do without, in the order of the lab. */
 export const REQUIRED = [
+  "lua-agreement",
   "boundary-burst",
   "bytes-per-key",
   "hot-log",

@@ -11,12 +11,14 @@ import { budget } from "./budget.ts";
 import { sourcesOf, type Choice } from "./choice.ts";
 import { derivations } from "./derivations.ts";
 import { Evidence } from "./evidence.ts";
+import { hotKeyText } from "./hot-key.ts";
 import { Known } from "./known.ts";
 import { anchor, cited, command, table } from "./markdown.ts";
 import { plots, provenance } from "./provenance.ts";
 import { placesText } from "./places.ts";
 import { rateWithBurst, smooth } from "./rate-choices.ts";
 import { sharedRedis } from "./shared-redis.ts";
+import { surprisesText } from "./surprises.ts";
 import { burstingApi, logins, smoothFeed } from "./team-choices.ts";
 import { nearlyStrict, quickAndLeaky, strictWindow } from "./window-choices.ts";
 
@@ -91,9 +93,19 @@ ${budget(known, folder)}
 
 ${placesText(known, folder)}
 
+## When one key is hot
+
+${hotKeyText(known, folder)}
+
 ## Derivations
 
 ${derivations(known, folder)}
+
+## Where the lab found otherwise
+
+Each experiment says what it expects, and its words are kept as they were. The numbers say otherwise:
+
+${surprisesText(known, folder)}
 
 ## Plots
 

@@ -2,30 +2,27 @@
 import { worked } from "./evidence.ts";
 import type { Choice } from "./choice.ts";
 import type { Known } from "./known.ts";
-import { batches, clocks, expiry, growingKey, hottestKey, neighbours, relief } from "./redis-evidence.ts";
-import { count, duration, percentage, perSecond, say, times } from "./statement.ts";
+import { batches, clocks, expiry, growingKey, stateOfKeys } from "./redis-evidence.ts";
+import { bytes, count, duration, percentage, perSecond, say, times, type Unit } from "./statement.ts";
+
+const FLEXIBLE = "rate-limiter-flexible";
+const UPSTASH = "@upstash/ratelimit";
+/** A window of rate-limiter-flexible's. */
+const FIRST = "window from the first request";
+const BURSTS = "30 %, in bursts 5–10 times that";
 
 export function sharedRedis(known: Known): Choice {
-  const { evidence } = known;
-  const redis = (algorithm: Parameters<Known["key"]>[0], isBusy = false): number =>
-    known.keyBytes(algorithm, "redis", isBusy);
-  evidence.claim("in Redis one number costs no more than two", redis("gcra") <= 1.03 * redis("token-bucket"));
-  evidence.claim("in Redis only the log is much dearer", redis("conservative-window") < 1.3 * redis("gcra"));
-  evidence.claim("in Redis the log pays by the unit", redis("sliding-log", true) > 1.5 * redis("gcra"));
   return {
     need: "Minimal state on a shared Redis",
     take: "GCRA",
     policy: "{ algorithm: gcra, limit: N, window: W }",
-    because: say`one number in one value, ${known.key("gcra", "redis")} a key with name, entry and lifetime; the log takes ${known.key("sliding-log", "redis", true)} with ${known.busyHits()} units`,
+    because: say`one small value that never grows: ${known.key("gcra", "redis")} a key with name, entry and lifetime, no other takes less, and no seam; the log takes ${known.key("sliding-log", "redis", true)} with ${known.busyHits()} units`,
     evidence: [
-      say`A live key costs ${known.key("gcra", "redis")} with GCRA, ${known.key("fixed-window", "redis")} with a fixed window, ${known.key("token-bucket", "redis")} with a token bucket, ${known.key("sliding-window", "redis")} with the sliding counter. Name, entry and lifetime are most of it: keep names short, and keys few.`,
+      stateOfKeys(known),
+      say`So take the one that gives most for it. GCRA has rate and burst to set, no seam, an exact time to wait, and Redis spends ${known.redisTime("gcra")} on a decision; ${known.redisTime("fixed-window")} with a fixed window, ${known.redisTime("sliding-window")} with the sliding counter, ${known.redisTime("token-bucket")} with a token bucket, ${known.redisTime("sliding-log")} with the log.`,
       growingKey(known),
       expiry(known),
-      say`Redis spends ${known.redisTime("gcra")} on a decision with GCRA, ${known.redisTime("fixed-window")} with a fixed window, ${known.redisTime("token-bucket")} with a token bucket, ${known.redisTime("sliding-log")} with the log.`,
       batches(known),
-      hottestKey(known),
-      relief(known),
-      neighbours(known),
       clocks(known),
     ],
     whyNot: againstGcraInRedis(known),
@@ -34,8 +31,6 @@ export function sharedRedis(known: Known): Choice {
 
 function againstGcraInRedis(known: Known): Choice["whyNot"] {
   const { evidence } = known;
-  const saved = { demand: "80 % of the rate", clients: 4, batch: 10 };
-  const burst = { demand: "30 %, in bursts 5–10 times that", clients: 4, batch: 10 };
   const lighter = worked(
     "bytes-per-key",
     known.keyBytes("gcra", "redis") / known.keyBytes("gcra", "local"),
@@ -44,15 +39,12 @@ function againstGcraInRedis(known: Known): Choice["whyNot"] {
   return [
     [
       "a token bucket",
-      say`The same decisions for ${known.key("token-bucket", "redis")} a key beside ${known.key("gcra", "redis")}: no reason against it, but two numbers to keep together instead of one.`,
+      say`The same decisions from the same three numbers; its longer name makes it ${known.key("token-bucket", "redis")} a key beside ${known.key("gcra", "redis")}. Either will do.`,
     ],
-    [
-      "a fixed window (INCR)",
-      say`${known.key("fixed-window", "redis")} a key beside ${known.key("gcra", "redis")}: nothing to gain, and it lets ${known.beyond("over_admit_pct", { algorithm: "fixed-window" })} beyond the limit through at the seam.`,
-    ],
+    ["a fixed window (INCR)", bareCounter(known)],
     [
       "the sliding counter",
-      say`Two counts cost ${known.key("sliding-window", "redis")} a key. Packed into one value, as GCRA's is, they decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ); what that takes in Redis the lab has not measured. Take it if "N per window" is what you owe.`,
+      say`It is one value too, its two counts and their moment: ${known.key("sliding-window", "redis")} a key. Take it if "N per window" is what you owe. Both counts in a single number decide alike (${evidence.figure("one-key-counter", { traffic: "steady", limit: 1_000, value_bits: 32 }, "unlike_two_windows_pct", percentage)} differ), but the value is the small part of a key in Redis.`,
     ],
     [
       "the sliding log",
@@ -66,13 +58,22 @@ function againstGcraInRedis(known: Known): Choice["whyNot"] {
       "memory of the process instead of Redis",
       say`If the keys can have an owner, do: ${known.key("gcra", "local")} a key here, ${lighter} less, and ${known.speed("gcra", "local")} instead of ${known.speed("gcra", "redis")}.`,
     ],
-    [
-      "tokens fetched ahead in batches",
-      say`Below the limit four clients with batches of ten save ${evidence.figure("pre-allocated-bucket", saved, "round_trips_saved_pct", percentage)} of the round trips and admit ${evidence.figure("pre-allocated-bucket", saved, "over_admit_pct", percentage)} too much; in bursts they save ${evidence.figure("pre-allocated-bucket", burst, "round_trips_saved_pct", percentage)} and admit ${evidence.figure("pre-allocated-bucket", burst, "over_admit_pct", percentage)} of the burst too much, at most ${evidence.figure("pre-allocated-bucket", burst, "over_admit_bound_pct", percentage)}. It saves trips, not state.`,
-    ],
+    ["tokens fetched ahead in batches", fetchedAhead(known)],
     ["the native module redis-cell", nativeModule(known)],
     ["a published library", published(known)],
   ];
+}
+
+function bareCounter(known: Known) {
+  const bare = known.racer(FLEXIBLE, FIRST, "redis", "bytes_per_key");
+  return say`If bytes are all that counts, yes: INCR under a short name is the smallest the lab has seen, ${worked("peers", bare, bytes)} a key as rate-limiter-flexible has it. Ours keeps the moment of the last charge too, so that a clock that steps back mints nothing, and takes ${known.key("fixed-window", "redis")} beside GCRA's ${known.key("gcra", "redis")}. Whoever's it is, it lets ${known.beyond("over_admit_pct", { algorithm: "fixed-window" })} beyond the limit through at the seam.`;
+}
+
+function fetchedAhead({ evidence }: Known) {
+  const of = (demand: string, column: string) =>
+    evidence.figure("pre-allocated-bucket", { demand, clients: 4, batch: 10 }, column, percentage);
+  const [below, above, bursts] = ["80 % of the rate", "150 % of the rate", BURSTS] as const;
+  return say`It saves trips, not state. Below the limit four clients with batches of ten save ${of(below, "round_trips_saved_pct")} of the round trips and admit ${of(below, "over_admit_pct")} too much; in bursts they save ${of(bursts, "round_trips_saved_pct")} and admit ${of(bursts, "over_admit_pct")} of the burst too much, at most ${of(bursts, "over_admit_bound_pct")}. Above the limit the bucket is empty and they save ${of(above, "round_trips_saved_pct")}.`;
 }
 
 function nativeModule({ evidence }: Known) {
@@ -100,13 +101,17 @@ function nativeModule({ evidence }: Known) {
 }
 
 function published(known: Known) {
-  const speed = (name: string, variant: string) =>
-    worked("peers", known.racer(name, variant, "redis", "decisions_per_s"), perSecond);
-  const spent = (name: string, variant: string) =>
-    worked("peers", known.racer(name, variant, "redis", "redis_us_per_decision"), duration);
-  const beyond = (name: string, variant: string) =>
-    worked("peers", known.racer(name, variant, "redis", "over_admit_pct"), percentage);
-  const [flexible, upstash] = ["rate-limiter-flexible", "@upstash/ratelimit"] as const;
-  const [ours, first, fixed] = ["fixed-window", "window from the first request", "fixed window"] as const;
-  return say`Nothing is wrong with one whose promise is enough. In one race, a call a decision, our fixed window made ${speed("PARL", ours)}, rate-limiter-flexible ${speed(flexible, first)}, @upstash/ratelimit ${speed(upstash, fixed)}: the way there is nearly all, though Redis spends ${spent("PARL", ours)} on ours, which takes its time from either clock and leaves no key without a lifetime, and ${spent(flexible, first)} and ${spent(upstash, fixed)} on theirs. What they promise differs: a window that begins with the first request lets ${beyond(flexible, first)} beyond the limit through, a sliding window of two counts ${beyond(upstash, "sliding window")}, a bucket refilled limit by limit ${beyond(upstash, "bucket, limit by limit")}.`;
+  const raced = (column: string, unit: Unit) => (name: string, variant: string) =>
+    worked("peers", known.racer(name, variant, "redis", column), unit);
+  const speed = raced("decisions_per_s", perSecond);
+  const spent = raced("redis_us_per_decision", duration);
+  const kept = raced("bytes_per_key", bytes);
+  const beyond = raced("over_admit_pct", percentage);
+  const [ours, fixed] = ["fixed-window", "fixed window"] as const;
+  known.evidence.claim(
+    "published scripts take less of Redis than ours",
+    known.racer(FLEXIBLE, FIRST, "redis", "redis_us_per_decision") <
+      known.racer("PARL", ours, "redis", "redis_us_per_decision"),
+  );
+  return say`Nothing is wrong with one whose promise is enough. In one race, a call a decision, our fixed window made ${speed("PARL", ours)}, rate-limiter-flexible ${speed(FLEXIBLE, FIRST)}, @upstash/ratelimit ${speed(UPSTASH, fixed)}: client and round trip are most of it. Of Redis ours takes more, ${spent("PARL", ours)} a decision and ${kept("PARL", ours)} a key, where theirs take ${spent(FLEXIBLE, FIRST)} and ${kept(FLEXIBLE, FIRST)}, ${spent(UPSTASH, fixed)} and ${kept(UPSTASH, fixed)}. That pays for waits to the microsecond, a moment that cannot step back, and the choice of whose clock it is. What they promise differs: a window that begins with the first request lets ${beyond(FLEXIBLE, FIRST)} beyond the limit through, a sliding window of two counts ${beyond(UPSTASH, "sliding window")}, a bucket refilled limit by limit ${beyond(UPSTASH, "bucket, limit by limit")} of its burst.`;
 }

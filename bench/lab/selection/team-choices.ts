@@ -50,11 +50,11 @@ export function burstingApi(known: Known): Choice {
     need: "100/s, bursting to 500",
     take: "GCRA",
     policy: "{ algorithm: gcra, limit: 100, window: 1s, burst: 500 }",
-    because: say`rate and burst are its two settings, one number is its state: ${known.key("gcra", "local")} a key here, ${known.key("gcra", "redis")} in Redis`,
+    because: say`rate and burst are its two settings: ${known.key("gcra", "local")} a key here where a token bucket takes ${known.key("token-bucket", "local")}, ${known.key("gcra", "redis")} in Redis`,
     evidence: [
       say`On the lab's spiky profile with the same rate, asked for ${known.peak(GCRA, "offered_per_s")} at the peak, it lets the burst through (${known.peak(GCRA)}) and then the rate, request for request what a token bucket lets through.`,
       say`The most that one second can hold is B + L. With B = L the lab finds ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond L, with a tenth of it ${known.beyond("worst_found_pct", { algorithm: "gcra", burst: 10 })}: the bound is met, and the burst sets it. Here it is six times the rate, once, for whoever has been silent for five seconds.`,
-      say`${known.speed("gcra", "local")} here, ${known.speed("gcra", "redis")} in Redis with a call each.`,
+      say`${known.speed("gcra", "local")} here, ${known.speed("gcra", "redis")} in Redis with a call each. A client that asks for more than a Redis can answer is [one hot key](#when-one-key-is-hot).`,
     ],
     whyNot: [
       [

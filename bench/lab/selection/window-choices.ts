@@ -24,7 +24,7 @@ export function strictWindow(known: Known): Choice {
     evidence: [
       say`Around the seam of two windows it admits ${known.atSeam({ algorithm: "sliding-log" })} where a fixed window admits ${known.atSeam({ algorithm: "fixed-window" })}; a search for the worst traffic finds ${known.beyond("worst_found_pct", { algorithm: "sliding-log" })} beyond the limit.`,
       say`On ${known.traffics()} combinations of traffic and limit, two real logs among them, it lets through at most ${known.atWorst("over_admit_pct", LOG)} too much and refuses ${known.atWorst("under_admit_pct", LOG)} without need: it is the definition that the others are measured against.`,
-      say`The price is memory by the unit: ${known.held(LOG, 5)} for a key that holds ${known.units(5)}, ${known.held(LOG, 100)} for one that holds ${known.units(100)}, hence ${known.perGib(LOG, 100)} such keys in a GiB.`,
+      say`The price is memory by the unit: ${known.held(LOG, 5)} for a key that holds ${known.units(5)}, ${known.held(LOG, 100)} for one that holds ${known.units(100)}, hence ${known.perGib(LOG, 100)} such keys in a GiB. So it is when all keys grow together; filled a few thousand at a time, so that rings some have outgrown serve others, a key with ${known.busyHits()} units took ${known.key("sliding-log", "local", true)} instead of ${known.held(LOG, 10)}.`,
     ],
     whyNot: [
       ["the conservative window", insteadOfLog(known)],
@@ -38,7 +38,7 @@ export function strictWindow(known: Known): Choice {
       ],
       [
         "GCRA or a token bucket",
-        say`With the limit as burst they admit B + L: ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond it, found without effort after any pause. With a burst of one unit the leak is gone, and so are bursts: of the two limits at the seam such a bucket admits ${known.atSeam({ algorithm: "gcra", burst: 1 })}.`,
+        say`With the limit as burst they admit B + L: ${known.beyond("worst_found_pct", { algorithm: "gcra" })} beyond it, found without effort after any pause. With a burst of one unit the leak is gone, and so are bursts: of the two limits at the seam such a bucket admits ${known.atSeam({ algorithm: "gcra", burst: 1 })}. Any bucket with B + rate · W ≤ N is strict, and gives up as much of the rate as it has burst.`,
       ],
       ["a log cut short (a ring, a sketch)", roughLogs(known)],
     ],
@@ -50,7 +50,7 @@ function insteadOfLog(known: Known) {
     "the conservative window never admits too much",
     neverBeyond(known, "conservative-window") && known.worst("over_admit_pct", SUB_WINDOWS) === 0,
   );
-  return say`The one alternative that is as strict: it never admits too much either, and costs ${known.held(SUB_WINDOWS, 200)} a key whatever the limit, where a log of ${known.units(200)} units costs ${known.held(LOG, 200)}. But it remembers a unit for longer than the window: on the lab's traffic up to ${known.atWorst("under_admit_pct", SUB_WINDOWS)} of the requests are refused without need with ten sub-windows, ${known.atWorst("under_admit_pct", MANY_SUB_WINDOWS)} with fifty, and in all it refuses up to ${known.refusedMore(SUB_WINDOWS)} more than the log, with fifty ${known.refusedMore(MANY_SUB_WINDOWS)}. Take it when N is in the hundreds and a refusal too many hurts nobody.`;
+  return say`As strict: it never admits too much either, and costs ${known.held(SUB_WINDOWS, 200)} a key whatever the limit, where a log of ${known.units(200)} units costs ${known.held(LOG, 200)}. But it remembers a unit for longer than the window: on the lab's traffic up to ${known.atWorst("under_admit_pct", SUB_WINDOWS)} of the requests are refused without need with ten sub-windows, ${known.atWorst("under_admit_pct", MANY_SUB_WINDOWS)} with fifty, and in all it refuses up to ${known.refusedMore(SUB_WINDOWS)} more than the log, with fifty ${known.refusedMore(MANY_SUB_WINDOWS)}. Take it when N is in the hundreds and a refusal too many hurts nobody.`;
 }
 
 function roughLogs({ evidence }: Known) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { AlgorithmName } from "../../../algorithms/algorithm.ts";
+import { ALGORITHMS, type AlgorithmName } from "../../../algorithms/algorithm.ts";
 import { filled } from "../../../bench/lab/bytes-per-key.ts";
 import { EXPERIMENTS } from "../../../bench/lab/experiments.ts";
 import type { Finding } from "../../../bench/lab/experiment.ts";
@@ -49,6 +49,15 @@ function decided(rows: readonly Finding[]): unknown[] {
 }
 
 describe("a quick run", () => {
+  it("finds no difference between key table and scripts, having met every kind of question", async () => {
+    const rows = await quickRun("lua-agreement");
+    expect(rows.map(({ algorithm }) => algorithm)).toEqual([...ALGORITHMS]);
+    expect(column(rows, "differences")).toEqual(rows.map(() => 0));
+    for (const kind of ["allowed", "denied", "unsatisfiable", "peeks", "reports", "refunds", "steps_back"]) {
+      expect(Math.min(...column(rows, kind)), kind).toBeGreaterThan(20);
+    }
+  });
+
   it("decides the same here and in Redis, by every algorithm, at full speed and as it comes", async () => {
     const rows = await quickRun("local-and-redis");
     const local = those(rows, { backend: "local" });

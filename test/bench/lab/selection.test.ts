@@ -26,6 +26,10 @@ function page(): string {
   return selectionPage(results, shown(), "lab");
 }
 
+function sectionOf(heading: string): string {
+  return page().split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+}
+
 /** Experiments that have a result here. */
 function shown(): Experiment[] {
   return EXPERIMENTS.filter(({ name }) => results.has(name));
@@ -47,7 +51,8 @@ function change(experiment: string, where: Finding, to: Finding): void {
 function stretched(row: Finding): Finding {
   return Object.fromEntries(
     Object.entries(row).map(([column, value]) => {
-      const isMeasured = /bytes|_pct$|per_s$|_us|per_gib/.test(column) && column !== "asked_per_s";
+      const isMeasured =
+        /bytes|_pct$|per_s$|_us|per_gib|^decisions$/.test(column) && column !== "asked_per_s";
       return [column, isMeasured && typeof value === "number" ? value * 1.7 : value];
     }),
   );
@@ -214,6 +219,46 @@ describe("the selection page", () => {
     );
   });
 
+  it("has a row for every relief of a hot key that was measured, and what it is worth below the limit and above", () => {
+    change(
+      "hot-key-relief",
+      { relief: "2 sub-keys", demand: "120 % of the limit" },
+      { decisions_per_s: 311_000, refused_pct: 16.4 },
+    );
+    change("hot-key-relief", { relief: "one key", demand: "120 % of the limit" }, { refused_pct: 15.3 });
+    const section = sectionOf("When one key is hot");
+    expect(section).toContain("| 2 sub-keys | 1 | 330 k/s | 311 k/s | 0.90 | 0 % | 13.9 % |");
+    expect(section.match(/^\| (?!relief|---)/gm)).toHaveLength(8);
+    expect(section).toContain("Above the limit the key itself refuses 15.3 %.");
+    for (const source of ["hot-keys", "fairness", "hot-key-relief"])
+      expect(section).toContain(`](lab/${source}.json)`);
+    expect(section).toContain("Again: `npm run lab -- hot-keys fairness hot-key-relief`");
+  });
+
+  it("counts how often the hottest key was the later one, and what a second server can be worth at most", () => {
+    change("hot-keys", { traffic: "Zipf 1.1", place: "1 Redis" }, { hottest_p99_us: 4_700 });
+    change("hot-keys", { traffic: "Zipf 1.4", place: "2 Redis" }, { busiest_place_pct: 80 });
+    expect(page()).toContain("lie between 2.5 ms and 4.7 ms");
+    expect(page()).toContain("of 6 measurements the hottest key is the later one in 4.");
+    expect(page()).toContain(
+      "does 80 % of the work, and all are done when it is, so 1.25 × is what there is to gain",
+    );
+  });
+
+  it("says which expectations fell, as long as they do", () => {
+    expect(sectionOf("Where the lab found otherwise")).toContain(
+      "It is 80 %: an empty script with the same arguments takes 1.1 µs, GCRA 5.5 µs.",
+    );
+    expect(sectionOf("Where the lab found otherwise")).not.toContain("p99");
+    change("local-and-redis", { backend: "redis" }, { p99_us: 82_400 });
+    expect(sectionOf("Where the lab found otherwise")).toContain("at 82.4 ms.");
+    // Nobody was to be as fast at a rate that was not asked for, as in a quick run.
+    change("local-and-redis", { asked_per_s: 100_000 }, { asked_per_s: 20_000 });
+    expect(sectionOf("Where the lab found otherwise")).not.toContain("p99");
+    change("batching", { way: "empty script, pipelined" }, { redis_us_per_decision: 3 });
+    expect(sectionOf("Where the lab found otherwise")).not.toContain("an empty script");
+  });
+
   it("speaks of the native module as far as it was measured", () => {
     expect(page()).toContain("It is not measured here, because it was not built.");
     const [script, cell] = ["our script", "redis-cell"] as const;
@@ -278,7 +323,7 @@ describe("what the results do not bear out", () => {
     change("batching", { batch: 1 }, { p50_us: null });
     expect(page).toThrow(/^batching has no number "p50_us" where .*; run it again$/);
     change("batching", { batch: 1 }, { p50_us: 7 });
-    change("several-redis", { servers: 3 }, { servers: 2 });
+    change("several-redis", { servers: 2 }, { servers: 3 });
     expect(page).toThrow(/^several-redis has 2 rows of .*, one is meant$/);
   });
 
