@@ -11,11 +11,16 @@ import { keysOfShard } from "./shard-keys.ts";
 
 const JSON_START = "{".charCodeAt(0);
 
-const { url, tenant, shard, keys, checksPerFrame, framesInFlight } = JSON.parse(
+interface Frame {
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+}
+
+const { url, tenant, shards, keys, checksPerFrame, framesInFlight } = JSON.parse(
   process.argv[2] ?? "",
 ) as FloodOptions;
-const frames = framesOf(keysOfShard(tenant, shard, keys));
-const subject = `parl.pack.${tenant}.${shard}`;
+/** Of all shards in turn. */
+const frames = inTurn(shards.map((shard) => framesOf(shard, keysOfShard(tenant, shard, keys))));
 const connection = await connectRegion({ name: "bench", servers: [url] });
 const inbox = createInbox();
 let isFlooding = false;
@@ -46,7 +51,8 @@ process.on("disconnect", () => process.exit());
 tell();
 
 function send(): void {
-  connection.publish(subject, frames[sent % frames.length], { reply: inbox });
+  const { subject, bytes } = frames[sent % frames.length] as Frame;
+  connection.publish(subject, bytes, { reply: inbox });
   underWay += 1;
   sent += 1;
 }
@@ -59,8 +65,9 @@ function tell(): void {
   process.send?.(answer);
 }
 
-/** Frames of `checksPerFrame` checks each, over all keys in turn. */
-function framesOf(names: readonly string[]): Uint8Array[] {
+/** Frames of `checksPerFrame` checks each, over all keys of a shard in turn. */
+function framesOf(shard: number, names: readonly string[]): Frame[] {
+  const subject = `parl.pack.${tenant}.${shard}`;
   const writer = new PackedRequestWriter("check");
   let next = 0;
   return Array.from({ length: Math.ceil(names.length / checksPerFrame) }, () => {
@@ -68,6 +75,10 @@ function framesOf(names: readonly string[]): Uint8Array[] {
       writer.add("approximate", 1, names[next % names.length] as string, "", "");
       next += 1;
     }
-    return writer.take(0);
+    return { subject, bytes: writer.take(0) };
   });
+}
+
+function inTurn(lists: readonly Frame[][]): Frame[] {
+  return (lists[0] ?? []).flatMap((_, place) => lists.map((list) => list[place] as Frame));
 }

@@ -6,8 +6,8 @@ import { ParlError } from "../core/errors.ts";
 export interface FloodOptions {
   readonly url: string;
   readonly tenant: string;
-  readonly shard: number;
-  /** Different keys on that shard. */
+  readonly shards: readonly number[];
+  /** Different keys on each of them. */
   readonly keys: number;
   readonly checksPerFrame: number;
   readonly framesInFlight: number;
@@ -34,6 +34,10 @@ export class FlooderProcess implements AsyncDisposable {
     const flooder = new FlooderProcess(fork(child, [JSON.stringify(options)]));
     await flooder.#answer();
     return flooder;
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
   }
 
   async flood(): Promise<void> {

@@ -12,17 +12,16 @@
  */
 import { once } from "node:events";
 import type { ChildProcess } from "node:child_process";
-import { setTimeout as passed } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { connectParl, type ParlClient } from "../client/parl-client.ts";
 import { assert } from "../core/assert.ts";
-import { ParlError } from "../core/errors.ts";
 import { Prng } from "../core/prng.ts";
 import { US_PER_MS } from "../core/units.ts";
 import { runCommand } from "./command.ts";
 import type { Flags } from "./flags.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { Progress } from "./progress.ts";
+import { untilBalanced, untilOwned, type Census } from "./region-census.ts";
 import { startRegion, type RegionProcess } from "./region-process.ts";
 import { alignedTable, median, spokenCount } from "./report.ts";
 import { Zipf } from "./zipf.ts";
@@ -35,21 +34,7 @@ const EXHAUSTED_KEYS = 300;
 const OFFERED_LIMITS = 3;
 const DRAWS = 2 ** 20;
 const IN_FLIGHT = 4_096;
-const POLL_MS = 10;
-const CENSUS_WITHIN_MS = 2_000;
-/** Nothing that is waited for here takes a fraction of this. */
-const PATIENCE_MS = 60_000;
 const ROUNDS = 3;
-
-interface Census {
-  readonly unowned: number;
-  readonly members: readonly {
-    readonly member: string;
-    readonly owned: readonly unknown[];
-    readonly keys: number;
-    readonly tallies: { readonly handoffs: { readonly given: number; readonly frozenUs: number } };
-  }[];
-}
 
 interface Row {
   readonly what: string;
@@ -163,14 +148,10 @@ class Scene {
   /** One more process, until it has its share. */
   async grow(): Promise<Row[]> {
     const load = this.#load();
-    const before = givenIn(await this.#until(() => true));
+    const before = givenIn(await untilOwned(this.#nats, () => true));
     const startedMs = performance.now();
     this.#added.push(await this.#region.addActor(`b${this.processes}`));
-    // Nobody has more than its share and one (ADR 0007).
-    const most = Math.ceil(this.#shards / this.processes) + 1;
-    const isBalanced = ({ members }: Census): boolean =>
-      members.length === this.processes && members.every(({ owned }) => owned.length <= most);
-    const census = await this.#until(isBalanced);
+    const census = await untilBalanced(this.#nats, this.processes, this.#shards);
     const tookMs = performance.now() - startedMs;
     const rows = [this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop())];
     const after = givenIn(census);
@@ -190,7 +171,7 @@ class Scene {
     const startedMs = performance.now();
     leaving.kill("SIGTERM");
     await once(leaving, "exit");
-    await this.#until(() => true);
+    await untilOwned(this.#nats, () => true);
     const tookMs = performance.now() - startedMs;
     return this.#row("a process ends in order, until it has gone", tookMs, "ms", await load.stop());
   }
@@ -202,7 +183,7 @@ class Scene {
     const startedMs = performance.now();
     dying.kill("SIGKILL");
     await once(dying, "exit");
-    await this.#until(({ members }) => members.length === this.processes);
+    await untilOwned(this.#nats, ({ members }) => members.length === this.processes);
     const tookMs = performance.now() - startedMs;
     return this.#row("a process is killed, until all is taken over", tookMs, "ms", await load.stop());
   }
@@ -230,28 +211,6 @@ class Scene {
     };
     await Promise.all(Array.from({ length: callers }, caller));
     return failed;
-  }
-
-  /** Undefined when nobody had the time to answer. */
-  async #census(): Promise<Census | undefined> {
-    const asked = this.#nats.request("parl.observe.region", "", { timeout: CENSUS_WITHIN_MS });
-    return asked.then((answer) => answer.json<Census>()).catch(() => undefined);
-  }
-
-  /** Waits until every shard is owned and more holds. */
-  async #until(isThere: (census: Census) => boolean): Promise<Census> {
-    const giveUpMs = performance.now() + PATIENCE_MS;
-    let last: Census | undefined;
-    while (performance.now() < giveUpMs) {
-      const census = await this.#census();
-      if (census?.unowned === 0 && isThere(census)) return census;
-      last = census ?? last;
-      await passed(POLL_MS);
-    }
-    const owned = last?.members.map((member) => `${member.member} owns ${member.owned.length}`) ?? [];
-    const told = owned.length === 0 ? "nobody told" : `${owned.join(", ")}, nobody ${last?.unowned}`;
-    const message = `the shards are not where they should be after ${PATIENCE_MS / 1_000} s: ${told}`;
-    throw new ParlError("PARL_UNAVAILABLE", message, { field: "shards" });
   }
 
   #row(what: string, value: number, unit: string, failed: number): Row {

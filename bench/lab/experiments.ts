@@ -1,5 +1,6 @@
 /** The experiments of the lab, in the order they are run and told. */
 import { accuracyMemory } from "./accuracy-memory.ts";
+import { actorProcesses } from "./actor-processes.ts";
 import { approximateLogs } from "./approximate-logs.ts";
 import { batching } from "./batching.ts";
 import { boundaryBurst } from "./boundary-burst.ts";
@@ -44,4 +45,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   oneKeyCounter,
   approximateLogs,
   peers,
+  actorProcesses,
 ];
