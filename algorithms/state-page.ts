@@ -259,10 +259,11 @@ export class StatePageReader {
     this.rewind();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length === 0) throw malformed("is empty");
-    if (bytes[0] !== STATE_PAGE_VERSION) throw unsupportedVersion(bytes[0] as number);
+    if (bytes[0] !== STATE_PAGE_VERSION)
+      throw otherVersion(`be of version ${STATE_PAGE_VERSION}, got ${bytes[0]}`);
     if (bytes.length < HEADER_BYTES) throw malformed("ends within its header");
     const flags = bytes[1] as number;
-    if ((flags & ~FLAGS) !== 0) throw malformed(`has unknown flags, ${flags}`);
+    if ((flags & ~FLAGS) !== 0) throw otherVersion(`have flags that are known here, got ${flags}`);
     const isSized = (flags & FLAG_SIZED) !== 0;
     const nowUs = view.getFloat64(8, true);
     if (!isTime(nowUs, NOW_MAX_US)) throw malformed(`was written at an impossible time, ${nowUs}`);
@@ -386,10 +387,7 @@ function isTime(us: number, mostUs: number): boolean {
   return Number.isSafeInteger(us) && us >= 0 && us <= mostUs;
 }
 
-function unsupportedVersion(version: number): ParlError {
-  return new ParlError(
-    "PARL_UNSUPPORTED_VERSION",
-    `a state page must be of version ${STATE_PAGE_VERSION}, got ${version}: update the older process`,
-    { field: "page" },
-  );
+function otherVersion(must: string): ParlError {
+  const message = `a state page must ${must}: update the older process`;
+  return new ParlError("PARL_UNSUPPORTED_VERSION", message, { field: "page" });
 }

@@ -271,6 +271,12 @@ const DURABILITY: readonly ActorMetric[] = [
     "Shards given up because their journal is of a later epoch: the process had lost them unnoticed.",
     ({ writes }) => writes?.superseded,
   ),
+  told(
+    "counter",
+    "journal_foreign_total",
+    "Shards not opened because their journal is of another version of this program.",
+    ({ writes }) => writes?.foreign,
+  ),
   split(
     "shard_openings_total",
     "Shards taken on, by what they started from. recovered: charged u for a crash; exhausted: denies until its windows end.",

@@ -63,6 +63,7 @@ const TEST_FOLDERS = ["harness", "conformance", "fixtures", "deploy", "transcrip
 /** Tests of a whole room rather than one file. */
 const ROOM_TESTS = [
   "actors/flood",
+  "actors/journal/foreign-records",
   "algorithms/conformance",
   "bench/conformance",
   "lua/agreement",

@@ -25,7 +25,7 @@ import {
 import type { NatsConnection } from "@nats-io/transport-node";
 import { ParlError } from "../../core/errors.ts";
 import { isConflict } from "../jetstream-conflict.ts";
-import { decodeRecord } from "./record.ts";
+import { recordIn } from "./record.ts";
 import type { AppendOutcome, LastMessage } from "./shard-journal.ts";
 
 const TIMEOUT_MS = 1_000;
@@ -133,7 +133,7 @@ export class JournalStore {
   /**
    * The latest epoch under which anybody has written: that of the shards' last records. 0 without a stream.
    *
-   * @throws ParlError PARL_UNAVAILABLE when it cannot be read
+   * @throws ParlError PARL_UNAVAILABLE when it cannot be read, or is of another version
    */
   async epochLatest(): Promise<number> {
     try {
@@ -255,12 +255,9 @@ export class JournalStore {
 
 /** 0 for what is no record: the secret, or damage. */
 function epochIn(bytes: Uint8Array | undefined): number {
-  try {
-    return bytes === undefined ? 0 : decodeRecord(bytes).epoch;
-  } catch (error) {
-    if (!(error instanceof ParlError)) throw error;
-    return 0;
-  }
+  const record = bytes === undefined ? undefined : recordIn(bytes);
+  if (record !== "foreign") return record?.epoch ?? 0;
+  throw new Error("a program of another version has written it; run that one");
 }
 
 /** Nobody takes messages of the subject: no stream, or no JetStream. */

@@ -8,7 +8,8 @@
  *
  * `number` counts the messages of one epoch without a gap: a reader notices a missing one, and a writer that
  * never heard of its own message recognises it. The CRC covers everything but itself; pages are state pages
- * (algorithms/state-page.ts), opaque here. The reader trusts nothing.
+ * (algorithms/state-page.ts), opaque here. The reader trusts nothing. Version and CRC stay where they are in every
+ * version, so that what another program has written can be told from damage.
  */
 import { crc32 } from "node:zlib";
 import { ParlError } from "../../core/errors.ts";
@@ -95,13 +96,13 @@ export function encodeRecord(record: JournalRecord): Uint8Array {
 export function decodeRecord(bytes: Uint8Array): JournalRecord {
   if (bytes.length < HEADER_BYTES) throw malformed(`is ${bytes.length} bytes, shorter than its header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  // The version comes first: another version may sum differently.
+  // First: a damaged version is no version.
+  if (view.getUint32(CRC_AT, true) !== checksum(bytes)) throw malformed("fails its CRC-32");
   const version = view.getUint8(0);
   if (version !== VERSION) {
     const message = `the journal record is of version ${version}, this program reads version ${VERSION}; run the newer program`;
     throw new ParlError("PARL_UNSUPPORTED_VERSION", message, { field: "journal" });
   }
-  if (view.getUint32(CRC_AT, true) !== checksum(bytes)) throw malformed("fails its CRC-32");
   const kind = KINDS[view.getUint8(1)];
   if (kind === undefined) throw malformed(`is of the unknown kind ${view.getUint8(1)}`);
   const how = OPENINGS[view.getUint8(28)];
@@ -135,6 +136,21 @@ function pagesFrom(bytes: Uint8Array, view: DataView, from: number): Uint8Array[
   }
   if (at !== bytes.length) throw malformed(`has ${bytes.length - at} bytes after its last page`);
   return pages;
+}
+
+/** Whether bytes that are no record for us are one for another program, which alone may judge them. */
+export function isForeign(error: ParlError): boolean {
+  return error.code === "PARL_UNSUPPORTED_VERSION";
+}
+
+/** The record in a message, if it is one. Undefined: somebody else's message, or damaged. */
+export function recordIn(bytes: Uint8Array): JournalRecord | "foreign" | undefined {
+  try {
+    return decodeRecord(bytes);
+  } catch (error) {
+    if (!(error instanceof ParlError)) throw error;
+    return isForeign(error) ? "foreign" : undefined;
+  }
 }
 
 /** Of everything but the checksum's own place. */

@@ -8,14 +8,15 @@
  * Later pages win over earlier ones, because they are adopted later. A record of an older epoch than one seen
  * before is the late write of an owner that has been replaced: ignored. Anything else unexpected (a checksum,
  * a version, a gap in the numbers, a missing beginning) is damage: it makes everything before it worthless,
- * until a later record stands for itself (a finished snapshot, or an owner that started from nothing).
+ * until a later record stands for itself (a finished snapshot, or an owner that started from nothing). What
+ * another version of this program has written is not damage: it is foreign, and whoever can read it may come.
  *
  * Pure; pages stay opaque.
  */
 import { CRASHES_TO_EXHAUST } from "../../admission/durability.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros, type Micros } from "../../core/units.ts";
-import { decodeRecord, type JournalRecord, type Takeover } from "./record.ts";
+import { decodeRecord, isForeign, type JournalRecord, type Takeover } from "./record.ts";
 import { weightOf } from "./weight.ts";
 
 /** Done in order: adopt the keys of the pages; or charge every key, seen or not, for crashes at `atUs`. */
@@ -46,7 +47,7 @@ export type Recovered =
       /** Size of what was read (weight.ts), for the compaction. */
       readonly weight: number;
     } & Found)
-  | ({ readonly state: "damaged"; readonly reason: string } & Found);
+  | ({ readonly state: "damaged" | "foreign"; readonly reason: string } & Found);
 
 export class Recovery {
   readonly #shard: number;
@@ -55,6 +56,7 @@ export class Recovery {
   #snapshot: RecoveryStep[] | undefined;
   #takeovers: readonly Takeover[] = [];
   #damage: string | undefined;
+  #isForeign = false;
   #isClean = false;
   #epoch = 0;
   /** Number of the next record of this epoch; undefined after damage, when any may follow. */
@@ -95,7 +97,9 @@ export class Recovery {
       nowUs: this.#nowUs,
       ignored: this.#ignored,
     };
-    if (this.#damage !== undefined) return { state: "damaged", reason: this.#damage, ...found };
+    if (this.#damage !== undefined) {
+      return { state: this.#isForeign ? "foreign" : "damaged", reason: this.#damage, ...found };
+    }
     return {
       state: "intact",
       isClean: this.#isClean,
@@ -113,6 +117,7 @@ export class Recovery {
       this.#damaged(`a record of shard ${record.shard} is among those of shard ${this.#shard}`);
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
+      this.#isForeign ||= isForeign(error);
       this.#damaged(error.message);
     }
     return undefined;
@@ -165,6 +170,7 @@ export class Recovery {
   #restart(steps: RecoveryStep[]): void {
     this.#steps = steps;
     this.#damage = undefined;
+    this.#isForeign = false;
   }
 
   #damaged(reason: string): void {

@@ -9,8 +9,9 @@
  * refuses whoever has been replaced. An answer that does not come says nothing: the same bytes are sent again
  * with the same expectation, until they are stored or the expectation is refused. Then the subject's last
  * record tells which of four it was: our own message, stored without our hearing of it (its number); a later
- * owner's (its epoch): superseded; what we expected after all: send again; or something older, or nothing:
- * the journal has been lost under us and is written anew, void until its first snapshot is finished.
+ * owner's (its epoch, or a version that is not ours): superseded; what we expected after all: send again; or
+ * something older, or nothing: the journal has been lost under us and is written anew, void until its first
+ * snapshot is finished.
  *
  * Due keys are written at most every 5 ms. When the journal has grown to several times its last snapshot, the
  * heavy keys are written page by page among the others, and everything before is purged.
@@ -18,11 +19,10 @@
  * The host steps it with a `tick` after each turn and at `wakeUs`; a fenced owner does not tick.
  */
 import { assert } from "../../core/assert.ts";
-import { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import {
-  decodeRecord,
   encodeRecord,
+  recordIn,
   type JournalRecord,
   type Opening,
   type RecordKind,
@@ -98,8 +98,8 @@ export interface JournalOutbox {
   opened(): void;
   /** The subject has moved on since it was read: read it again and open anew. */
   stale(): void;
-  /** The owner of this epoch has replaced us: decide nothing more. */
-  superseded(epoch: number): void;
+  /** A later owner has replaced us, of this epoch or of a program we do not understand: decide nothing more. */
+  superseded(epoch: number | "foreign"): void;
   /** Everything is written; the shard may be given up. */
   closed(): void;
 }
@@ -341,22 +341,26 @@ export class ShardJournal {
     }
     const record = last.kind === "found" ? recordIn(last.bytes) : undefined;
     const sequence = last.kind === "found" ? last.sequence : 0;
-    if (record !== undefined && record.epoch > this.#epoch) {
-      this.#supersede(record.epoch, outbox);
-    } else if (record?.epoch === this.#epoch && record.number === this.#message?.number) {
+    const epoch = record === "foreign" ? record : (record?.epoch ?? 0);
+    const isOurs = epoch === this.#epoch && this.#message?.number === (record as JournalRecord).number;
+    if (isOurs) {
       this.#isAwaiting = false;
       this.#acked(sequence, outbox);
+    } else if (epoch !== "foreign" && epoch > this.#epoch) {
+      this.#supersede(epoch, outbox);
     } else if (sequence === this.#sequence) {
       // Refused because another attempt of ours was being stored just then; or it was, and is gone again.
       this.#retryLater(monotonicUs);
+    } else if (epoch === "foreign" && this.#phase !== "opening") {
+      this.#supersede(epoch, outbox);
     } else if (this.#phase === "opening") {
-      this.#reopen(sequence, outbox);
+      this.#reopen(sequence, epoch === "foreign", outbox);
     } else {
       this.#rewrite(sequence, monotonicUs);
     }
   }
 
-  #supersede(epoch: number, outbox: JournalOutbox): void {
+  #supersede(epoch: number | "foreign", outbox: JournalOutbox): void {
     this.#phase = "superseded";
     this.#isAwaiting = false;
     this.#message = undefined;
@@ -364,13 +368,13 @@ export class ShardJournal {
   }
 
   /** A replaced owner has written between our reading and our opening. */
-  #reopen(sequence: number, outbox: JournalOutbox): void {
+  #reopen(sequence: number, isForeign: boolean, outbox: JournalOutbox): void {
     const { how } = this.#start as Start;
     this.#isAwaiting = false;
     this.#message = undefined;
-    // Who does not start from the journal need not care what it says.
+    // Who does not start from the journal need not care what it says, as long as it is one of ours.
     this.#sequence = sequence;
-    if (how !== "recovered" && how !== "continued") return;
+    if (how !== "recovered" && how !== "continued" && !isForeign) return;
     this.#phase = "closed";
     outbox.stale();
   }
@@ -386,15 +390,5 @@ export class ShardJournal {
     this.#weight = 0;
     this.#snapshotWeight = 0;
     this.#notBeforeUs = monotonicUs;
-  }
-}
-
-/** Undefined when it is none: somebody else's message, or a damaged one. */
-function recordIn(bytes: Uint8Array): JournalRecord | undefined {
-  try {
-    return decodeRecord(bytes);
-  } catch (error) {
-    if (!(error instanceof ParlError)) throw error;
-    return undefined;
   }
 }

@@ -5,6 +5,9 @@
  *      recover ─▶ read ─▶ pages and takeovers ─▶ host ─▶ "opened" written ─▶ host.opened: it may decide
  *      resume  ─▶ read ─────────────────────────────────▶ "opened" written    (the shard decides already)
  *
+ * What a later version of this program has written is not written over: the shard stays closed and its journal is
+ * looked at again every few seconds, until a program that can read it has the shard, or an operator removes it.
+ *
  * The shell around ShardJournal (decides what is written) and Recovery (what was): carries their wishes to the
  * store and the answers back.
  */
@@ -14,7 +17,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros, type Micros } from "../../core/units.ts";
 import type { JournalStore } from "./journal-store.ts";
-import type { Takeover } from "./record.ts";
+import { isForeign, type Takeover } from "./record.ts";
 import { Recovery, type Recovered, type RecoveryStep } from "./recovery.ts";
 import {
   ShardJournal,
@@ -28,6 +31,8 @@ import { withTakeover } from "./takeovers.ts";
 const RETRY_MS = 250;
 /** Shards of a dead process are claimed one after the other, within milliseconds. */
 const GATHER_MS = 5;
+/** Between two looks at a journal that another program has to read. */
+const FOREIGN_RETRY_MS = 5_000;
 const COUNTED_AS = { acked: "stored", unknown: "unanswered", "wrong-sequence": "refused" } as const;
 
 interface JournalKeys extends JournalSource {
@@ -73,10 +78,10 @@ interface Running {
 
 export class ShardJournals {
   /**
-   * Messages to the journal that it has stored, has not confirmed within a second, has refused; and shards that
-   * were given up because it is of a later epoch.
+   * Messages to the journal that it has stored, has not confirmed within a second, has refused; shards that were
+   * given up because it is of a later epoch, and that were not opened because it is of another version.
    */
-  readonly writes = { stored: 0, unanswered: 0, refused: 0, superseded: 0 };
+  readonly writes = { stored: 0, unanswered: 0, refused: 0, superseded: 0, foreign: 0 };
   /** Journals opened, by what their shards started from. */
   readonly openings = { fresh: 0, recovered: 0, continued: 0, exhausted: 0, rewritten: 0 };
 
@@ -86,6 +91,8 @@ export class ShardJournals {
   readonly #running = new Map<number, Running>();
   /** Epochs being read for, by shard: what was asked for last counts. */
   readonly #reading = new Map<number, number>();
+  /** Those among them whose journal is of another version. */
+  readonly #foreign = new Set<number>();
   /** Shards to be read for next. */
   #wanted: ShardToRecover[] = [];
   #isRecovering = false;
@@ -115,13 +122,36 @@ export class ShardJournals {
       const found = await this.#read(shards);
       for (const each of shards) {
         if (this.#reading.get(each.shard) !== each.epoch) continue;
-        this.#reading.delete(each.shard);
-        const recovered = found.get(each.shard) as Recovered;
+        const recovered = readable(found.get(each.shard) as Recovered);
         if (this.#isLaterOwners(each.shard, each.epoch, recovered)) continue;
+        if (recovered.state === "foreign") {
+          this.#waitForItsReader(each, recovered.reason);
+          continue;
+        }
+        this.#reading.delete(each.shard);
+        this.#foreign.delete(each.shard);
         this.#start(each.shard, each.epoch, false, this.#bringIn(each, recovered));
       }
     }
     this.#isRecovering = false;
+  }
+
+  #waitForItsReader(wanted: ShardToRecover, reason: string): void {
+    const { shard, epoch } = wanted;
+    if (!this.#foreign.has(shard)) {
+      this.#foreign.add(shard);
+      this.writes.foreign += 1;
+      const { stream } = this.#store;
+      const removal = `nats stream purge ${stream} --subject ${this.#store.subject(shard)} --force`;
+      this.#host.say(
+        `shard ${shard} is not decided here, and its journal left as it is: ${reason}. Let a process of that version have the shard by ending this one; or remove what it has written, so that the shard starts exhausted: ${removal}`,
+      );
+    }
+    const again = (): void => {
+      // Removed meanwhile, it is gone, not new.
+      if (this.#reading.get(shard) === epoch) this.recover({ ...wanted, hadOwner: true });
+    };
+    setTimeout(again, FOREIGN_RETRY_MS).unref();
   }
 
   /** Goes on with the journal of a shard whose state is here and which decides already. */
@@ -181,11 +211,13 @@ export class ShardJournals {
   drop(shard: number): void {
     this.#running.delete(shard);
     this.#reading.delete(shard);
+    this.#foreign.delete(shard);
   }
 
   dropAll(): void {
     this.#running.clear();
     this.#reading.clear();
+    this.#foreign.clear();
   }
 
   /** Reads until it has worked. */
@@ -238,9 +270,7 @@ export class ShardJournals {
     }
     const { lastSequence } = found;
     const atUs = laterOf(nowUs, found.nowUs);
-    if (found.state === "damaged") return this.#exhausted(shard, atUs, lastSequence, found.reason);
-    const problem = found.steps.map(problemIn).find((each) => each !== undefined);
-    if (problem !== undefined) return this.#exhausted(shard, atUs, lastSequence, problem);
+    if (found.state !== "intact") return this.#exhausted(shard, atUs, lastSequence, found.reason);
     for (const step of found.steps) this.#tell(shard, step);
     const { weight } = found;
     if (found.isClean) return { how: "continued", lastSequence, takeovers: found.takeovers, weight };
@@ -337,7 +367,15 @@ export class ShardJournals {
   }
 }
 
-function problemIn(step: RecoveryStep): string | undefined {
+/** A journal is only as good as its pages. */
+function readable(found: Recovered): Recovered {
+  if (found.state !== "intact") return found;
+  const problem = found.steps.map(problemIn).find((each) => each !== undefined);
+  if (problem === undefined) return found;
+  return { ...found, state: isForeign(problem) ? "foreign" : "damaged", reason: problem.message };
+}
+
+function problemIn(step: RecoveryStep): ParlError | undefined {
   if (step.kind === "takeover") return undefined;
   const reader = new StatePageReader();
   for (const page of step.pages) {
@@ -345,7 +383,7 @@ function problemIn(step: RecoveryStep): string | undefined {
       reader.open(page);
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
-      return error.message;
+      return error;
     }
   }
   return undefined;

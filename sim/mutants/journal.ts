@@ -6,9 +6,25 @@ export const JOURNAL: readonly Mutant[] = [
     name: "unfenced-writer",
     breaks: "An owner that finds a later one in its journal writes nothing more",
     file: "actors/journal/shard-journal.ts",
-    find: "if (record !== undefined && record.epoch > this.#epoch) {",
-    replace: "if (record !== undefined && record.epoch < 0) {",
+    find: `} else if (epoch !== "foreign" && epoch > this.#epoch) {`,
+    replace: `} else if (epoch !== "foreign" && epoch < 0) {`,
     test: "test/actors/journal/shard-journal.test.ts",
+  },
+  {
+    name: "foreign-overwritten",
+    breaks: "A journal that another version has written is left as it is, and its shard closed",
+    file: "actors/journal/shard-journals.ts",
+    find: `if (recovered.state === "foreign") {`,
+    replace: `if ((recovered.state as string) === "never") {`,
+    test: "test/actors/journal/shard-journals.test.ts",
+  },
+  {
+    name: "foreign-successor",
+    breaks: "An owner whose journal goes on in another version has been replaced",
+    file: "actors/journal/shard-journal.ts",
+    find: `} else if (epoch === "foreign" && this.#phase !== "opening") {`,
+    replace: `} else if (epoch === "foreign" && this.#phase === "closed") {`,
+    test: "test/actors/journal/foreign-records.test.ts",
   },
   {
     name: "unexpected-sequence",
@@ -24,8 +40,8 @@ export const JOURNAL: readonly Mutant[] = [
     breaks:
       "A message stored without our hearing of it is known by its number; nothing is written anew for it",
     file: "actors/journal/shard-journal.ts",
-    find: "record.number === this.#message?.number) {",
-    replace: "record.number < 0) {",
+    find: "this.#message?.number === (record as JournalRecord).number;",
+    replace: "false;",
     test: "test/actors/journal/shard-journal.test.ts",
   },
   {

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { forgetSubject } from "../../actors/key-reset.ts";
@@ -16,6 +16,7 @@ import type { RegionObservation } from "../../actors/region-census.ts";
 import { homeShard, SHARDS_DEFAULT } from "../../core/key.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { takeoverUnits } from "../../admission/durability.ts";
+import { foreignRecord } from "./journal/record-samples.ts";
 import { startNatsServer, type TestNatsServer } from "../harness/nats-server.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -220,6 +221,26 @@ describe("the members of a region", { timeout: 60_000 }, () => {
     await start("eu-3", FIRST);
     for (const key of KEYS)
       expect([key, (await ask("acme", key, 0))["remaining"]]).toEqual([key, LIMIT - 20]);
+  });
+
+  it("leave a journal of another version as it is, decide the other shards, and start it exhausted once it is removed", async () => {
+    const first = await start("eu-1", FIRST);
+    for (const key of KEYS) await ask("acme", key, 10);
+    await first.drain();
+    const [key = "", ...others] = KEYS;
+    const subject = `parl.journal.eu.${homeShard("acme", key, SHARDS_DEFAULT)}`;
+    const manager = await jetstreamManager(nats);
+    const { seq } = await jetstream(nats).publish(subject, foreignRecord());
+    // It is not ready as long as a shard is closed.
+    const second = start("eu-2", { ...FIRST, leaseTtlMs: LEASE_MS }).catch(() => undefined);
+    const left = async (): Promise<unknown> => (await ask("acme", others.at(-1) as string, 0))["remaining"];
+    await expect.poll(() => left().catch(() => undefined), { timeout: PATIENCE_MS }).toBe(LIMIT - 10);
+    await expect(ask("acme", key, 0)).rejects.toThrow();
+    const last = await manager.streams.getMessage("PARL_JOURNAL_eu", { last_by_subj: subject });
+    expect(last?.seq).toBe(seq);
+    await manager.streams.purge("PARL_JOURNAL_eu", { filter: subject });
+    await second;
+    expect(await ask("acme", key)).toMatchObject({ allowed: false, remaining: 0 });
   });
 
   it("take over from one that is killed, and what was exhausted stays so", async () => {

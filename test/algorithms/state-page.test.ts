@@ -118,7 +118,7 @@ describe("a bad page", () => {
   it.each([
     { what: "nothing", change: () => new Uint8Array(0), says: "empty" },
     { what: "another version", change: at(0, 2), says: "version 1, got 2", code: "PARL_UNSUPPORTED_VERSION" },
-    { what: "flags of the future", change: at(1, 9), says: "flags" },
+    { what: "flags of the future", change: at(1, 9), says: "flags", code: "PARL_UNSUPPORTED_VERSION" },
     { what: "state words of another algorithm", change: at(2, 2), says: "state words" },
     { what: "more entries than there are bytes", change: at(7, 0xff), says: "too short" },
     { what: "one entry more", change: at(4, 2), says: "ends within entry 1" },

@@ -13,7 +13,7 @@ import {
 } from "../../../actors/journal/shard-journal.ts";
 import { micros, type Micros } from "../../../core/units.ts";
 import { JournalServer } from "./journal-server.ts";
-import { NOW, page, record, SHARD, textOf } from "./record-samples.ts";
+import { foreignRecord, NOW, page, record, SHARD, textOf } from "./record-samples.ts";
 
 const FRESH: Start = { how: "fresh", lastSequence: 0, takeovers: [], weight: 0 };
 
@@ -22,7 +22,7 @@ class Writer implements JournalSource, JournalOutbox {
   readonly journal: ShardJournal;
   readonly acks: string[] = [];
   due: string[] = [];
-  supersededBy = 0;
+  supersededBy: number | "foreign" = 0;
   isClosed = false;
   attempts = 0;
   /** Everything that was acked once, as a host would have it in memory. */
@@ -87,7 +87,7 @@ class Writer implements JournalSource, JournalOutbox {
     throw new Error("nobody else was to write");
   }
 
-  superseded(epoch: number): void {
+  superseded(epoch: number | "foreign"): void {
     this.supersededBy = epoch;
   }
 
@@ -213,6 +213,8 @@ describe("the journal store", () => {
     await store.append(3, encodeRecord(record({ epoch: 80 })), 0);
     await store.append(4, page("garbage"), 0);
     expect(await store.epochLatest()).toBe(90);
+    await store.append(5, foreignRecord(), 0);
+    await expect(store.epochLatest()).rejects.toThrow(/another version/);
     await server.kill();
     await expect(store.epochLatest()).rejects.toMatchObject({ code: "PARL_UNAVAILABLE", field: "journal" });
   });
@@ -265,7 +267,7 @@ describe("a shard's journal in JetStream", () => {
     const second = new Writer(2, store);
     await second.open({ ...FRESH, how: "recovered", lastSequence: found.lastSequence });
     first.due.push("late");
-    await first.until(() => first.supersededBy > 0);
+    await first.until(() => first.supersededBy !== 0);
     expect(first.supersededBy).toBe(2);
     await second.write("b");
     expect(textsOf(await recover())).toEqual(["a", "+", "b"]);

@@ -59,7 +59,7 @@ export class JournalledShard implements JournalSource, JournalOutbox {
   readonly resets: Reset[] = [];
   /** What the machine asked for and nobody has delivered yet. */
   request: Request | undefined;
-  supersededBy = 0;
+  supersededBy: number | "foreign" = 0;
   isStale = false;
   isClosed = false;
   purges = 0;
@@ -256,7 +256,7 @@ export class JournalledShard implements JournalSource, JournalOutbox {
     this.isStale = true;
   }
 
-  superseded(epoch: number): void {
+  superseded(epoch: number | "foreign"): void {
     this.supersededBy = epoch;
   }
 
@@ -304,6 +304,6 @@ export class JournalledShard implements JournalSource, JournalOutbox {
 
 function howToOpen(found: ReturnType<Recovery["finish"]>): Opening {
   if (found.state === "empty") return "fresh";
-  if (found.state === "damaged") return "exhausted";
+  if (found.state !== "intact") return "exhausted";
   return found.isClean ? "continued" : "recovered";
 }

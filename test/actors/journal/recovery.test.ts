@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeRecord, type JournalRecord } from "../../../actors/journal/record.ts";
 import { Recovery, type Recovered } from "../../../actors/journal/recovery.ts";
 import { micros } from "../../../core/units.ts";
-import { encodedRun, NOW, page, record, SHARD, textOf } from "./record-samples.ts";
+import { encodedRun, foreignRecord, NOW, page, record, SHARD, textOf } from "./record-samples.ts";
 
 function recover(messages: readonly Uint8Array[]): Recovered {
   const recovery = new Recovery(SHARD);
@@ -127,7 +127,7 @@ describe("damage", () => {
     [
       "a broken record",
       [...whole.slice(0, 2), page("broken, of more than 32 characters"), ...whole.slice(2)],
-      /version/,
+      /CRC-32/,
     ],
     ["a missing record", [...whole.slice(0, 2), ...whole.slice(3)], /record 2 of epoch 5 is missing/],
     ["a missing beginning", whole.slice(1), /its beginning is missing/],
@@ -161,6 +161,16 @@ describe("damage", () => {
         expect(recover(whole.with(index, broken)).state).toBe("damaged");
       }
     }
+  });
+
+  it("is told from what another version has written, until something later stands for itself", () => {
+    const foreign = recover([...whole, foreignRecord()]);
+    expect(foreign).toMatchObject({ state: "foreign", epoch: 5, lastSequence: 10 + whole.length });
+    const after = encodedRun(5, 4, [states("d"), { kind: "snapshot-start" }, { kind: "snapshot-end" }]);
+    expect(recover([...whole, foreignRecord(), ...after]).state).toBe("intact");
+    expect(recover([...whole, foreignRecord(), ...encodedRun(6, 0, [opened("exhausted")])]).state).toBe(
+      "intact",
+    );
   });
 
   it("stays, until a finished snapshot stands for itself", () => {

@@ -120,7 +120,7 @@ export class Host implements JournalSource, JournalOutbox {
     this.log.push("stale");
   }
 
-  superseded(epoch: number): void {
+  superseded(epoch: number | "foreign"): void {
     this.log.push(`superseded by ${epoch}`);
   }
 

@@ -1,12 +1,12 @@
 /** What a process counts of its journals: how each was opened, what became of each message. The store is scripted. */
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { JournalStore } from "../../../actors/journal/journal-store.ts";
 import { encodeRecord } from "../../../actors/journal/record.ts";
 import type { AppendOutcome, LastMessage } from "../../../actors/journal/shard-journal.ts";
 import { ShardJournals, type JournalHost } from "../../../actors/journal/shard-journals.ts";
 import { ManualClock } from "../../../core/clock.ts";
 import { US_PER_S } from "../../../core/units.ts";
-import { encodedRun, record, SHARD } from "./record-samples.ts";
+import { encodedRun, foreignRecord, record, SHARD } from "./record-samples.ts";
 
 const EPOCH = 1_000;
 const NONE = { fresh: 0, recovered: 0, continued: 0, exhausted: 0, rewritten: 0 };
@@ -19,6 +19,8 @@ class Scene {
   outcomes: AppendOutcome[] = [];
   last: LastMessage = { kind: "none" };
   readonly events: string[] = [];
+  readonly said: string[] = [];
+  appended = 0;
   isDue = false;
 
   constructor() {
@@ -28,10 +30,14 @@ class Scene {
         for (const [i, bytes] of this.stored.entries()) visit(SHARD, i + 1, bytes);
         return Promise.resolve();
       },
-      append: (_shard: number, _bytes: Uint8Array, expected: number) =>
-        Promise.resolve(this.outcomes.shift() ?? { kind: "acked", sequence: expected + 1 }),
+      append: (_shard: number, _bytes: Uint8Array, expected: number) => {
+        this.appended += 1;
+        return Promise.resolve(this.outcomes.shift() ?? { kind: "acked", sequence: expected + 1 });
+      },
       readLast: () => Promise.resolve(this.last),
       purge: () => Promise.resolve(true),
+      stream: "PARL_JOURNAL_eu",
+      subject: (shard: number) => `parl.journal.eu.${shard}`,
     };
     const host: JournalHost = {
       keys: () => ({
@@ -54,7 +60,7 @@ class Scene {
       advanced: () => undefined,
       superseded: () => this.events.push("superseded"),
       closed: () => this.events.push("closed"),
-      say: () => undefined,
+      say: (words) => this.said.push(words),
     };
     this.journals = new ShardJournals(store as unknown as JournalStore, this.clock, host);
   }
@@ -107,7 +113,13 @@ describe("the journals of a process count", () => {
     const scene = new Scene();
     scene.outcomes = [{ kind: "unknown" }, { kind: "unknown" }];
     await scene.recover(false);
-    expect(scene.journals.writes).toEqual({ stored: 1, unanswered: 2, refused: 0, superseded: 0 });
+    expect(scene.journals.writes).toEqual({
+      stored: 1,
+      unanswered: 2,
+      refused: 0,
+      superseded: 0,
+      foreign: 0,
+    });
     scene.isDue = true;
     await scene.until(() => scene.journals.writes.stored === 2);
   });
@@ -119,7 +131,13 @@ describe("the journals of a process count", () => {
     scene.last = { kind: "found", sequence: 9, bytes: encodeRecord(record({ epoch: EPOCH + 1 })) };
     scene.isDue = true;
     await scene.until(() => scene.events.includes("superseded"));
-    expect(scene.journals.writes).toEqual({ stored: 1, unanswered: 0, refused: 1, superseded: 1 });
+    expect(scene.journals.writes).toEqual({
+      stored: 1,
+      unanswered: 0,
+      refused: 1,
+      superseded: 1,
+      foreign: 0,
+    });
   });
 
   it("shards whose journal is of a later epoch than their owner's, and write nothing into it", async () => {
@@ -129,7 +147,13 @@ describe("the journals of a process count", () => {
     await scene.until(() => scene.events.includes("superseded"));
     await scene.journals.resume(SHARD, EPOCH);
     expect(scene.events).toEqual(["superseded", "superseded"]);
-    expect(scene.journals.writes).toEqual({ stored: 0, unanswered: 0, refused: 0, superseded: 2 });
+    expect(scene.journals.writes).toEqual({
+      stored: 0,
+      unanswered: 0,
+      refused: 0,
+      superseded: 2,
+      foreign: 0,
+    });
     expect([scene.journals.openings, scene.journals.isOpening(SHARD)]).toEqual([NONE, false]);
     // Its own it goes on with, whoever it was before.
     await scene.journals.resume(SHARD, EPOCH + 1);
@@ -144,4 +168,62 @@ describe("the journals of a process count", () => {
     await scene.until(() => scene.journals.openings.rewritten > 0);
     expect(scene.journals.openings).toEqual({ ...NONE, fresh: 1, rewritten: 1 });
   });
+
+  describe("of another version", () => {
+    beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout"] }));
+    afterEach(() => vi.useRealTimers());
+
+    it.each([
+      [
+        "after what can be read",
+        [...encodedRun(EPOCH - 1, 0, [{ kind: "opened", how: "fresh" }]), foreignRecord()],
+      ],
+      [
+        "in a page of it",
+        encodedRun(EPOCH - 1, 0, [{ kind: "opened", how: "fresh" }, { pages: [foreignPage()] }]),
+      ],
+    ])("%s, and leave them as they are, saying once what to do", async (_, stored) => {
+      const scene = new Scene();
+      scene.stored = stored;
+      scene.journals.recover({ shard: SHARD, epoch: EPOCH, hadOwner: false });
+      for (let look = 0; look < 3; look += 1) {
+        await vi.advanceTimersByTimeAsync(6_000);
+        scene.journals.tick();
+      }
+      expect([scene.events, scene.appended, scene.journals.writes.foreign]).toEqual([[], 0, 1]);
+      expect(scene.said).toHaveLength(1);
+      expect(scene.said[0]).toMatch(
+        /shard 7 .* version .* nats stream purge PARL_JOURNAL_eu --subject parl.journal.eu.7/,
+      );
+      expect(scene.journals.isOpening(SHARD)).toBe(true);
+      // Removed by the operator it is gone, not new: nobody knows what was spent.
+      scene.stored = [];
+      await vi.advanceTimersByTimeAsync(6_000);
+      await scene.until(() => scene.events.includes("opened"));
+      expect(scene.journals.openings).toEqual({ ...NONE, exhausted: 1 });
+    });
+
+    it("are looked at no more once the shard is another's", async () => {
+      const scene = new Scene();
+      scene.stored = [foreignRecord()];
+      scene.journals.recover({ shard: SHARD, epoch: EPOCH, hadOwner: true });
+      await vi.advanceTimersByTimeAsync(6_000);
+      scene.journals.drop(SHARD);
+      scene.stored = [];
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect([scene.events, scene.appended, scene.journals.isOpening(SHARD)]).toEqual([[], 0, false]);
+    });
+
+    it("are written over by whoever was handed the state itself", async () => {
+      const scene = new Scene();
+      scene.stored = [foreignRecord()];
+      await scene.journals.resume(SHARD, EPOCH);
+      expect(scene.journals.openings).toEqual({ ...NONE, rewritten: 1 });
+    });
+  });
 });
+
+/** A page that a later version has written. */
+function foreignPage(): Uint8Array {
+  return Uint8Array.of(9, ...new Uint8Array(40));
+}
