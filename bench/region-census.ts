@@ -14,7 +14,9 @@ export interface Census {
     readonly member: string;
     readonly owned: readonly unknown[];
     readonly keys: number;
-    readonly tallies: { readonly handoffs: { readonly given: number; readonly frozenUs: number } };
+    readonly tallies: {
+      readonly handoffs: { readonly given: number; readonly frozenUs: number; readonly frozenMaxUs: number };
+    };
   }[];
 }
 

@@ -3,7 +3,7 @@
  *
  *      throughput     packed checks a second with 1, 2, … processes, keys drawn by Zipf
  *      scaling out    one process joins while checks run: how long until it has its share, checks failed, and for
- *                     how long a shard on its way decides nothing
+ *                     how long a shard on its way decides nothing, in the mean and at most
  *      graceful end   SIGTERM while checks run: how long until it has handed over, checks failed
  *      takeover       kill -9: how long until every shard has an owner again
  *
@@ -53,7 +53,13 @@ async function run(flags: Flags): Promise<void> {
   const shards = flags.count("shards", { min: 1, max: 64 });
   await using region = await startRegion({ policies: "region-policy.yaml", shards });
   const parl = await client(region.url, shards);
-  const scene = new Scene(region, shards, await connect({ servers: region.url }), parl);
+  const scene = new Scene(
+    region,
+    shards,
+    await connect({ servers: region.url }),
+    parl,
+    flags.count("load", { min: 0 }),
+  );
   const rows: Row[] = [];
   try {
     await scene.fill(flags.count("keys", { min: 1 }));
@@ -78,13 +84,21 @@ class Scene {
   readonly #shards: number;
   readonly #nats: NatsConnection;
   readonly #parl: ParlClient;
+  readonly #loadPerS: number;
   readonly #added: ChildProcess[] = [];
 
-  constructor(region: RegionProcess, shards: number, nats: NatsConnection, parl: ParlClient) {
+  constructor(
+    region: RegionProcess,
+    shards: number,
+    nats: NatsConnection,
+    parl: ParlClient,
+    loadPerS: number,
+  ) {
     this.#region = region;
     this.#shards = shards;
     this.#nats = nats;
     this.#parl = parl;
+    this.#loadPerS = loadPerS;
   }
 
   get processes(): number {
@@ -160,7 +174,10 @@ class Scene {
     const what = `… each shard of ${spokenCount(keys / this.#shards)} keys decides nothing for`;
     // With few shards it may have been nobody's turn.
     if (given > 0)
-      rows.push(this.#row(what, (after.frozenUs - before.frozenUs) / US_PER_MS / given, "ms", 0));
+      rows.push(
+        this.#row(what, (after.frozenUs - before.frozenUs) / US_PER_MS / given, "ms", 0),
+        this.#row("… the longest so far", after.frozenMaxUs / US_PER_MS, "ms", 0),
+      );
     return rows;
   }
 
@@ -188,15 +205,24 @@ class Scene {
     return this.#row("a process is killed, until all is taken over", tookMs, "ms", await load.stop());
   }
 
-  /** A modest load meanwhile; `stop` tells how many checks failed. */
+  /** So many checks a second meanwhile; `stop` tells how many failed. */
   #load(): { stop: () => Promise<number> } {
-    let isOver = false;
-    let n = 0;
-    const asking = this.#ask(64, () => (isOver ? undefined : `load-${(n += 1) % 10_000}`));
+    const asked: Promise<unknown>[] = [];
+    let failed = 0;
+    const startedMs = performance.now();
+    const ask = (): void => {
+      const due = ((performance.now() - startedMs) * this.#loadPerS) / 1_000;
+      while (asked.length < due) {
+        const key = `load-${asked.length % 10_000}`;
+        asked.push(this.#parl.check({ tenant: TENANT, key }).catch(() => (failed += 1)));
+      }
+    };
+    const timer = setInterval(ask, 1);
     return {
-      stop: () => {
-        isOver = true;
-        return asking;
+      stop: async () => {
+        clearInterval(timer);
+        await Promise.all(asked);
+        return failed;
       },
     };
   }
@@ -227,13 +253,14 @@ function exhaustedKeys(): string[] {
 }
 
 /** Shards handed over so far, and for how long they decided nothing. */
-function givenIn({ members }: Census): { given: number; frozenUs: number } {
+function givenIn({ members }: Census): { given: number; frozenUs: number; frozenMaxUs: number } {
   return members.reduce(
     (sum, { tallies: { handoffs } }) => ({
       given: sum.given + handoffs.given,
       frozenUs: sum.frozenUs + handoffs.frozenUs,
+      frozenMaxUs: Math.max(sum.frozenMaxUs, handoffs.frozenMaxUs),
     }),
-    { given: 0, frozenUs: 0 },
+    { given: 0, frozenUs: 0, frozenMaxUs: 0 },
   );
 }
 
@@ -264,6 +291,7 @@ await runCommand({
     checks: { value: "N", about: "checks in a round of throughput", fallback: "1_000_000" },
     processes: { value: "N", about: "most actor processes, at least 4", fallback: "4" },
     shards: { value: "N", about: "shards they share; fewer are larger", fallback: "64" },
+    load: { value: "N", about: "checks a second while processes come and go", fallback: "20_000" },
     seed: { value: "N", about: "seed of the draws", fallback: "1" },
     json: { about: "print one line of JSON instead of the table" },
   },

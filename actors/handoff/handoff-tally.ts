@@ -11,6 +11,8 @@ export class HandoffTally {
   lost = 0;
   /** Time in which shards on their way out decided nothing, all together. */
   frozenUs = 0;
+  /** The longest of them, since this process began. */
+  frozenMaxUs = 0;
   /** Messages for shards on their way in for which there was no room: nobody answers them. */
   dropped = 0;
   /** Messages of other processes that were malformed, out of order, of another epoch or version, or came when busy. */
@@ -19,6 +21,7 @@ export class HandoffTally {
   count({ outcome, frozenUs, dropped }: HandoffEnded): void {
     this[COUNTED_AS[outcome]] += 1;
     this.frozenUs += frozenUs;
+    this.frozenMaxUs = Math.max(this.frozenMaxUs, frozenUs);
     this.dropped += dropped;
   }
 }

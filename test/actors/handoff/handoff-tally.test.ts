@@ -21,5 +21,14 @@ it("counts handoffs by how they ended, and what they cost", () => {
   const tally = new HandoffTally();
   const outcomes = ["moved", "moved", "adopted", "aborted", "superseded", "recover", "lost"] as const;
   for (const outcome of outcomes) tally.count({ ...ENDED, outcome, frozenUs: 100, dropped: 1 });
-  expect(tally).toMatchObject({ given: 2, taken: 1, aborted: 1, lost: 3, frozenUs: 700, dropped: 7 });
+  tally.count({ ...ENDED, outcome: "moved", frozenUs: 90 });
+  expect(tally).toMatchObject({
+    given: 3,
+    taken: 1,
+    aborted: 1,
+    lost: 3,
+    frozenUs: 790,
+    frozenMaxUs: 100,
+    dropped: 7,
+  });
 });
