@@ -215,7 +215,7 @@ export class Handoffs {
       this.#answer(message, "final-ack");
     } else if (kind !== "abort" && kind !== "refuse" && kind !== "final-ack") {
       const text = `transfer ${transfer} of shard ${shard} is not known here; ask again`;
-      this.#answer(message, "abort", new ParlError("PARL_NOT_FOUND", text, { field: "transfer" }));
+      this.#refuse(message, "abort", new ParlError("PARL_NOT_FOUND", text, { field: "transfer" }));
     }
   }
 
@@ -237,7 +237,7 @@ export class Handoffs {
     const own = travelling(shard);
     if (own === undefined || own.epoch !== epoch || this.#takers.has(shard)) {
       const text = `${self.id} does not own shard ${shard} under epoch ${epoch}; ask its owner`;
-      this.#answer(message, "refuse", new ParlError("PARL_NOT_OWNER", text, { field: "shard" }));
+      this.#refuse(message, "refuse", new ParlError("PARL_NOT_OWNER", text, { field: "shard" }));
       return;
     }
     const running = this.#givers.get(shard);
@@ -251,7 +251,7 @@ export class Handoffs {
         field: "shard",
         retryAfterMs: BUSY_RETRY_MS,
       });
-      this.#answer(message, "refuse", error);
+      this.#refuse(message, "refuse", error);
       return;
     }
     const facts = { self, taker: from, shard, transfer, epoch, table: own.table, pageBytes };
@@ -268,9 +268,13 @@ export class Handoffs {
     return this.#isFenced ? `${self.id} waits for its lease` : undefined;
   }
 
+  #refuse(message: HandoffMessage, kind: MessageKind, error: ParlError): void {
+    this.#options.refused(error);
+    this.#answer(message, kind, error);
+  }
+
   #answer({ from, shard, transfer }: Envelope, kind: MessageKind, error?: ParlError): void {
     const { self, outbox } = this.#options;
-    if (error !== undefined) this.#options.refused(error);
     const payload = error === undefined ? new Uint8Array(0) : encodeError(error);
     outbox.send(from, encodeMessage({ kind, from: self, shard, transfer, number: 0, count: 0, payload }));
   }

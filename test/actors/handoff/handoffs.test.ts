@@ -167,9 +167,10 @@ describe("asked for a shard", () => {
     expect([handoffs.hasRoomIn, handoffs.ask(9, B, EPOCH, AT_US)]).toEqual([true, true]);
   });
 
-  it("by a process of another version, it tells it to stop", () => {
-    const { handoffs, outbox } = handoffsOf(A, [SHARD]);
+  it("by a process of another version, it tells it to stop, and counts that once", () => {
+    const { handoffs, outbox, refused } = handoffsOf(A, [SHARD]);
     handoffs.receive(ask(B).with(0, 2), AT_US);
+    expect(refused).toEqual(["PARL_UNSUPPORTED_VERSION"]);
     expect(outbox.take()).toEqual(["refuse → b"]);
     expect(decodeError(outbox.lastSent.payload).message).toMatch(/speaks version 2, version 1 is understood/);
   });
