@@ -8,10 +8,11 @@ import type { Admission } from "../admission/admission.ts";
 import { AnsweredIds } from "../admission/answered-ids.ts";
 import type { Lending } from "../admission/lending.ts";
 import type { ShardKeys } from "../admission/shard-keys.ts";
-import { StatePageReader } from "../algorithms/state-page.ts";
+import { toldMoment } from "../algorithms/foreign-clock.ts";
+import { StatePageReader } from "../algorithms/state-page-reader.ts";
 import { micros, type Micros } from "../core/units.ts";
 import type { OpenShard } from "./decision-desk.ts";
-import type { ShardOpened } from "./shard-event.ts";
+import type { ShardOpened, ShardPage, ShardTakeover } from "./shard-event.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -33,15 +34,16 @@ export class OwnedShards {
   }
 
   /** Takes in keys of a shard that is about to become ours. @throws ParlError when the page is wrong */
-  adoptPage(shard: number, page: Uint8Array): void {
+  adoptPage({ shard, page, isJustWritten = false }: ShardPage, nowUs: Micros): void {
     this.#reader.open(page);
+    this.#reader.translate(nowUs, isJustWritten);
     // At the page's own time: what was charged then has drained since.
     this.#stagedKeys(shard).adoptPage(this.#reader, micros(0));
   }
 
   /** Charges every key of such a shard what owners that crashed may have spent unseen. */
-  takeOver(shard: number, atUs: Micros, times: number): void {
-    this.#stagedKeys(shard).recover(atUs, (policy) => takeoverUnits(policy, times));
+  takeOver({ shard, atUs, times }: ShardTakeover, nowUs: Micros): void {
+    this.#stagedKeys(shard).recover(toldMoment(atUs, nowUs), (policy) => takeoverUnits(policy, times));
   }
 
   /** From now on the shard is decided here, with what pages and takeovers have told of it. */

@@ -115,10 +115,10 @@ export class ShardActor implements Actor<ShardEvent> {
         this.#adopt(event.document, nowUs);
         return 0;
       case "shard-page":
-        this.owned.adoptPage(event.shard, event.page);
+        this.owned.adoptPage(event, nowUs);
         return 0;
       case "shard-takeover":
-        this.owned.takeOver(event.shard, event.atUs, event.times);
+        this.owned.takeOver(event, nowUs);
         return 0;
       case "shard-opened":
         this.owned.admit(event, nowUs);

@@ -3,7 +3,7 @@
  * (handoff/handoffs.ts), over NATS, on the shard host and in the lease store.
  */
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
-import { StatePageReader } from "../algorithms/state-page.ts";
+import { StatePageReader } from "../algorithms/state-page-reader.ts";
 import type { Clock } from "../core/clock.ts";
 import { ParlError } from "../core/errors.ts";
 import { micros } from "../core/units.ts";
@@ -95,7 +95,7 @@ export class ShardCourier {
     const epoch = epochOf(shard);
     const keys = host.actor.admission.table.keys(shard);
     if (epoch === undefined || keys === undefined) return undefined;
-    return { table: travellingKeys(keys), epoch };
+    return { table: travellingKeys(keys, () => this.#options.clock.wallUs()), epoch };
   }
 
   #staging(shard: number): StagedShard {
@@ -105,7 +105,7 @@ export class ShardCourier {
       adopt(page) {
         // Refused here, before it is the actor's.
         reader.open(page);
-        host.post({ kind: "shard-page", shard, page });
+        host.post({ kind: "shard-page", shard, page, isJustWritten: true });
       },
       discard: () => host.post({ kind: "shard-closed", shard }),
     };

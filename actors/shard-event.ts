@@ -53,14 +53,16 @@ interface PoliciesChanged {
 }
 
 /** Keys of a shard that is about to become ours: a state page. */
-interface ShardPage {
+export interface ShardPage {
   readonly kind: "shard-page";
   readonly shard: number;
   readonly page: Uint8Array;
+  /** It comes from the owner before, not from the journal. */
+  readonly isJustWritten?: boolean;
 }
 
 /** Owners before crashed: what they may have spent unseen is charged to every key of the shard. */
-interface ShardTakeover {
+export interface ShardTakeover {
   readonly kind: "shard-takeover";
   readonly shard: number;
   readonly atUs: Micros;

@@ -1,9 +1,11 @@
 /** A shard's keys as the giver of a handoff sends them: the walk over all, then what became dirty meanwhile. */
 import type { KeyWalk, ShardKeys } from "../admission/shard-keys.ts";
 import { StatePageWriter } from "../algorithms/state-page.ts";
+import type { Micros } from "../core/units.ts";
 import type { TravellingShard } from "./handoff/transfer.ts";
 
-export function travellingKeys(keys: ShardKeys): TravellingShard {
+/** @param wallUs pages say when they were written, also those of keys that nobody has asked for in a while */
+export function travellingKeys(keys: ShardKeys, wallUs: () => Micros): TravellingShard {
   let walk: KeyWalk = keys.newWalk();
   return {
     start() {
@@ -11,6 +13,7 @@ export function travellingKeys(keys: ShardKeys): TravellingShard {
       walk = keys.newWalk();
     },
     nextPage(bytesMax) {
+      keys.moveOn(wallUs());
       const page = new StatePageWriter({ bytes: bytesMax });
       keys.writePage(walk, page);
       // One without entries goes as well: a table of idle keys would else be walked in one go.
@@ -20,6 +23,7 @@ export function travellingKeys(keys: ShardKeys): TravellingShard {
       return keys.dirtyKeys;
     },
     nextDirtyPage(bytesMax) {
+      keys.moveOn(wallUs());
       const page = new StatePageWriter({ bytes: bytesMax });
       while (keys.writeDirtyPage(page)) if (page.count > 0) return page.finish();
       return undefined;

@@ -4,7 +4,7 @@
  */
 import { highOf, lowOf, placeOf } from "../algorithms/key-table.ts";
 import type { KeyedLimiter } from "../algorithms/keyed-limiter.ts";
-import type { StatePageReader } from "../algorithms/state-page.ts";
+import type { StatePageReader } from "../algorithms/state-page-reader.ts";
 import type { Micros } from "../core/units.ts";
 
 export class ReservedKeys {

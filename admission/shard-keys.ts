@@ -20,7 +20,8 @@ import { highOf, lowOf } from "../algorithms/key-table.ts";
 import type { KeyCensus } from "../algorithms/key-census.ts";
 import type { MemoryBudget } from "../algorithms/memory-budget.ts";
 import { canRetune, createAlgorithm, isSameParams } from "../algorithms/registry.ts";
-import type { PageOf, StatePageReader, StatePageWriter } from "../algorithms/state-page.ts";
+import type { PageOf, StatePageWriter } from "../algorithms/state-page.ts";
+import type { StatePageReader } from "../algorithms/state-page-reader.ts";
 import type { Micros } from "../core/units.ts";
 import { horizonUs } from "./durability.ts";
 import { ForgottenKeys } from "./forgotten-keys.ts";
@@ -153,6 +154,11 @@ export class ShardKeys {
     if (holding === undefined) return;
     holding.limiter.sweep(nowUs, SWEEP_SLOTS);
     holding.forgotten.expire(nowUs, HORIZONS_FELT * horizonUs(holding.params));
+  }
+
+  /** Lets every limiter know how late it is. */
+  moveOn(nowUs: Micros): void {
+    for (const limiter of this.#limiters) limiter?.sweep(nowUs, 0);
   }
 
   /** Keys held for one policy. */

@@ -57,6 +57,8 @@ export interface Algorithm {
   readonly capacity: number;
   /** A key not looked at for this long must be swept before its modular times come round again. */
   readonly staleAfterUs: number;
+  /** Moments of its state may be moved by multiples of this: the period of windows that all keys share, else 1. */
+  readonly alignUs: number;
   /** Absent when the words are all there is. Words that lead into a log mean nothing in another process. */
   readonly log?: EventLog;
 
@@ -82,6 +84,8 @@ export interface Algorithm {
   retune(words: Uint32Array, at: number, previous: Algorithm, nowUs: Micros): void;
   /** Makes the key at least as strict as `other` from now on, where the two must share one bucket. */
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void;
+  /** Makes the key one with the same history at other times, all later or earlier by a multiple of `alignUs`. */
+  shift(words: Uint32Array, at: number, byUs: number): void;
   /** Gives back whatever the key holds outside its words. */
   release(words: Uint32Array, at: number): void;
   /** Bytes held outside the key table. */

@@ -16,7 +16,8 @@ import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm } from "./algorithm.ts";
 import { copyKey } from "./key-copy.ts";
 import { highOf, lowOf, placeOf } from "./key-table.ts";
-import type { StatePageReader, StatePageWriter } from "./state-page.ts";
+import type { StatePageWriter } from "./state-page.ts";
+import type { StatePageReader } from "./state-page-reader.ts";
 
 /** Usage that is charged to whoever may have caused it. */
 export interface Arrears {

@@ -17,7 +17,14 @@ import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { judgeCount } from "./count-verdict.ts";
-import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
+import {
+  saturated,
+  shiftWindowId,
+  STALE_AFTER_WINDOWS,
+  storeWindowId,
+  windowIdAt,
+  windowsSince,
+} from "./window-id.ts";
 
 const RING = 2;
 /** Ten sub-windows: 91 % of L under steady load, 52 bytes per slot. */
@@ -28,6 +35,7 @@ export class ConservativeWindow implements Algorithm {
   readonly stateWords: number;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs: number;
 
   /** Length of the ring: the current sub-window and the n before it. */
   readonly #ring: number;
@@ -41,6 +49,7 @@ export class ConservativeWindow implements Algorithm {
     // Rounded up: n + 1 sub-windows must cover every span of W.
     this.#subWindowUs = Math.ceil(params.windowUs / subWindows);
     this.staleAfterUs = STALE_AFTER_WINDOWS * this.#subWindowUs;
+    this.alignUs = this.#subWindowUs;
   }
 
   open(words: Uint32Array, at: number, nowUs: Micros): void {
@@ -93,6 +102,15 @@ export class ConservativeWindow implements Algorithm {
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
     const id = windowIdAt(nowUs, this.#subWindowUs);
     this.charge(words, at, this.#countFrom(other, otherAt, id, id), nowUs);
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    const windows = byUs / this.#subWindowUs;
+    const before = words.slice(at + RING, at + RING + this.#ring);
+    // A count stands where the number of its sub-window says.
+    const turn = windows - this.#ring * Math.floor(windows / this.#ring);
+    for (const [place, count] of before.entries()) words[at + RING + ((place + turn) % this.#ring)] = count;
+    shiftWindowId(words, at, windows);
   }
 
   release(): void {}

@@ -137,6 +137,15 @@ export class EventArena {
     page.meta[this.#ring * META_WORDS + LENGTH] = length;
   }
 
+  /** Moves all events of the ring in time. */
+  shift(byUs: number): void {
+    const { times } = this.#page as Page;
+    for (let index = 0; index < this.length; index += 1) {
+      const slot = this.#slot(index);
+      times[slot] = (times[slot] as number) + byUs;
+    }
+  }
+
   /** Appends an event to the ring of `handle` (0 for none yet) and answers the ring's handle from now on. */
   push(handle: number, timeUs: number, cost: number): number {
     if (!this.select(handle)) {

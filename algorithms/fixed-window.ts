@@ -14,7 +14,14 @@ import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { judgeCount } from "./count-verdict.ts";
-import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
+import {
+  saturated,
+  shiftWindowId,
+  STALE_AFTER_WINDOWS,
+  storeWindowId,
+  windowIdAt,
+  windowsSince,
+} from "./window-id.ts";
 
 const COUNT = 2;
 
@@ -23,6 +30,7 @@ export class FixedWindow implements Algorithm {
   readonly stateWords = 1;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs: number;
 
   readonly #windowUs: number;
 
@@ -30,6 +38,7 @@ export class FixedWindow implements Algorithm {
     this.capacity = params.limit;
     this.#windowUs = params.windowUs;
     this.staleAfterUs = STALE_AFTER_WINDOWS * params.windowUs;
+    this.alignUs = params.windowUs;
   }
 
   open(words: Uint32Array, at: number, nowUs: Micros): void {
@@ -74,6 +83,10 @@ export class FixedWindow implements Algorithm {
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
     const isCurrent = windowsSince(other, otherAt, windowIdAt(nowUs, this.#windowUs)) === 0;
     if (isCurrent) this.charge(words, at, other[otherAt + COUNT] as number, nowUs);
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    shiftWindowId(words, at, byUs / this.alignUs);
   }
 
   release(): void {}

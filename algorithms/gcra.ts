@@ -25,6 +25,7 @@ export class Gcra implements Algorithm {
   readonly stateWords = 1;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs = 1;
 
   readonly #limit: number;
   readonly #tat: MomentField;
@@ -92,6 +93,10 @@ export class Gcra implements Algorithm {
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
     const ahead = this.#tat.ticksAhead(other, otherAt, nowUs);
     if (ahead > this.#tat.ticksAhead(words, at, nowUs)) this.#tat.store(words, at, ahead, nowUs);
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    this.#tat.shift(words, at, byUs);
   }
 
   release(): void {}

@@ -24,7 +24,8 @@ import type { KeyQuota } from "./key-census.ts";
 import { isOverflow, KeyRoom, type KeyRoomOptions } from "./key-room.ts";
 import { KeyTable, placeAt, type KeyListener, type KeyTableOptions, type Reaper } from "./key-table.ts";
 import { Booking } from "./memory-budget.ts";
-import type { PageOf, StatePageReader, StatePageWriter } from "./state-page.ts";
+import type { PageOf, StatePageWriter } from "./state-page.ts";
+import type { StatePageReader } from "./state-page-reader.ts";
 
 /** A sweep goes round four times before a key's modular times could be misread. */
 const SWEEPS_PER_STALE = 4;
@@ -383,9 +384,7 @@ export class KeyedLimiter implements Reaper {
         const left = room.leftOf(this.#algorithm, incoming, 0, this.#nowUs);
         at = room[hasRoom ? "insert" : "squeezeIn"](high, low, left, this.#algorithm, this.#nowUs);
       }
-      if (at < 0) {
-        return this.#cover(this.#room.openOverflow(this.#algorithm, this.#nowUs), incoming);
-      }
+      if (at < 0) return this.#cover(this.#room.openOverflow(this.#algorithm, this.#nowUs), incoming);
     }
     moveKey(incoming, this.#table.words, at, this.#algorithm.stateWords);
     return true;

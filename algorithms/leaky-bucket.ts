@@ -27,6 +27,7 @@ export class LeakyBucket implements Algorithm {
   readonly stateWords = 2;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs = 1;
 
   readonly #limit: number;
   readonly #leak: Drip;
@@ -99,6 +100,10 @@ export class LeakyBucket implements Algorithm {
       this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
       words[at + LEVEL] = others;
     }
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    this.#leak.field.shift(words, at, byUs);
   }
 
   release(): void {}

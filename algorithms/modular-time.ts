@@ -80,9 +80,19 @@ export class MomentField {
   /** Stores the moment `ticks` from now. */
   store(words: Uint32Array, at: number, ticks: number, nowUs: Micros): void {
     const wholeUs = Math.floor(ticks / this.den);
-    const moment = nowUs + wholeUs;
+    this.#keep(words, at, nowUs + wholeUs, ticks - wholeUs * this.den);
+  }
+
+  /** Moves the stored moment. */
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    const stored = ((words[at + 1] as number) & 0xffff) * HIGH_FACTOR + (words[at + 2] as number);
+    const low = Math.floor(stored / this.#fractionFactor);
+    this.#keep(words, at, low + byUs, stored - low * this.#fractionFactor);
+  }
+
+  #keep(words: Uint32Array, at: number, moment: number, fraction: number): void {
     const low = moment - this.#modulusUs * Math.floor(moment / this.#modulusUs);
-    const stored = low * this.#fractionFactor + (ticks - wholeUs * this.den);
+    const stored = low * this.#fractionFactor + fraction;
     words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | Math.floor(stored / HIGH_FACTOR);
     words[at + 2] = stored;
   }

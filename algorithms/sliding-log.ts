@@ -24,6 +24,7 @@ export class SlidingLog implements Algorithm {
   readonly stateWords = 1;
   readonly capacity: number;
   readonly staleAfterUs = Infinity;
+  readonly alignUs = 1;
 
   readonly log: EventLog;
 
@@ -75,6 +76,10 @@ export class SlidingLog implements Algorithm {
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
     const count = this.#count(other, otherAt, nowUs);
     if (count > 0) this.charge(words, at, count, nowUs);
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    if (this.#arena.select(words[at + HANDLE] as number)) this.#arena.shift(byUs);
   }
 
   release(words: Uint32Array, at: number): void {

@@ -18,7 +18,14 @@
 import type { Verdict } from "../core/decision.ts";
 import type { Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
-import { saturated, STALE_AFTER_WINDOWS, storeWindowId, windowIdAt, windowsSince } from "./window-id.ts";
+import {
+  saturated,
+  shiftWindowId,
+  STALE_AFTER_WINDOWS,
+  storeWindowId,
+  windowIdAt,
+  windowsSince,
+} from "./window-id.ts";
 
 const CURRENT = 2;
 const PREVIOUS = 3;
@@ -30,6 +37,7 @@ export class SlidingWindow implements Algorithm {
   readonly stateWords = 2;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs: number;
 
   readonly #windowUs: number;
   readonly #tickUs: number;
@@ -45,6 +53,7 @@ export class SlidingWindow implements Algorithm {
     this.#tickUs = Math.max(1, Math.ceil((params.limit * params.windowUs) / PRODUCT_MAX));
     this.#windowTicks = Math.ceil(params.windowUs / this.#tickUs);
     this.staleAfterUs = STALE_AFTER_WINDOWS * params.windowUs;
+    this.alignUs = params.windowUs;
   }
 
   open(words: Uint32Array, at: number, nowUs: Micros): void {
@@ -103,6 +112,10 @@ export class SlidingWindow implements Algorithm {
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
     this.#read(other, otherAt, windowIdAt(nowUs, this.#windowUs));
     this.charge(words, at, this.#current + this.#previous, nowUs);
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    shiftWindowId(words, at, byUs / this.alignUs);
   }
 
   release(): void {}

@@ -45,6 +45,10 @@ export function paramsOf(text: string): AlgorithmParams {
   return bareParams(value as AlgorithmParams);
 }
 
+export function isTime(us: number, mostUs: number): boolean {
+  return Number.isSafeInteger(us) && us >= 0 && us <= mostUs;
+}
+
 export function algorithmOf(params: AlgorithmParams): Algorithm {
   if (!ALGORITHMS.includes(params.algorithm)) throw malformed("has params of an algorithm not known here");
   try {
@@ -56,4 +60,9 @@ export function algorithmOf(params: AlgorithmParams): Algorithm {
 
 export function malformed(what: string, cause?: unknown): ParlError {
   return new ParlError("PARL_MALFORMED", `a state page ${what}`, { field: "page", cause });
+}
+
+export function otherVersion(must: string): ParlError {
+  const message = `a state page must ${must}: update the older process`;
+  return new ParlError("PARL_UNSUPPORTED_VERSION", message, { field: "page" });
 }

@@ -27,6 +27,7 @@ export class TokenBucket implements Algorithm {
   readonly stateWords = 2;
   readonly capacity: number;
   readonly staleAfterUs: number;
+  readonly alignUs = 1;
 
   readonly #limit: number;
   readonly #drip: Drip;
@@ -89,6 +90,10 @@ export class TokenBucket implements Algorithm {
     if (others < tokens || (others === tokens && this.#drip.progressTicks < progressTicks)) {
       this.#store(words, at, others, nowUs);
     }
+  }
+
+  shift(words: Uint32Array, at: number, byUs: number): void {
+    this.#drip.field.shift(words, at, byUs);
   }
 
   release(): void {}

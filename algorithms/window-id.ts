@@ -30,6 +30,12 @@ export function storeWindowId(words: Uint32Array, at: number, id: number): void 
   words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | (id & 0xffff);
 }
 
+/** Makes the state one of so many windows later, or earlier. */
+export function shiftWindowId(words: Uint32Array, at: number, windows: number): void {
+  const id = ((words[at + 1] as number) & 0xffff) + (windows % 2 ** 16);
+  storeWindowId(words, at, id);
+}
+
 /** Counts are 32-bit words; debt beyond that is forgiven. */
 export function saturated(count: number): number {
   return count > 0xffffffff ? 0xffffffff : count;

@@ -12,7 +12,7 @@
  * store and the answers back.
  */
 import { CRASHES_TO_EXHAUST } from "../../admission/durability.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros, type Micros } from "../../core/units.ts";

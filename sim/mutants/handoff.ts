@@ -3,6 +3,46 @@ import type { Mutant } from "./mutant.ts";
 
 export const HANDOFF: readonly Mutant[] = [
   {
+    name: "foreign-clock-kept",
+    breaks: "What a key has used under a clock that is ahead or behind, it has used under ours",
+    file: "algorithms/state-page-reader.ts",
+    find: "if (this.#shiftUs !== 0) algorithm.shift(words, at, this.#shiftUs);",
+    replace: "",
+    test: "test/algorithms/foreign-clock.prop.test.ts",
+  },
+  {
+    name: "foreign-clock-behind",
+    breaks: "A key exhausted before its shard moves to a process whose clock is ahead is so after it",
+    file: "algorithms/foreign-clock.ts",
+    find: "return isTheirsAhead || isOursAhead ?",
+    replace: "return isTheirsAhead ?",
+    test: "test/actors/owned-shards.test.ts",
+  },
+  {
+    name: "foreign-clock-rounds-down",
+    breaks: "Windows are moved to the next later place, so that no unit is free early",
+    file: "algorithms/foreign-clock.ts",
+    find: "Math.ceil(laterUs / alignUs)",
+    replace: "Math.floor(laterUs / alignUs)",
+    test: "test/algorithms/foreign-clock.prop.test.ts",
+  },
+  {
+    name: "foreign-clock-takeover",
+    breaks: "A crash is charged now when the journal's clock was ahead, and wears off from now on",
+    file: "actors/owned-shards.ts",
+    find: "recover(toldMoment(atUs, nowUs),",
+    replace: "recover(atUs,",
+    test: "test/actors/owned-shards.test.ts",
+  },
+  {
+    name: "conservative-ring-not-turned",
+    breaks: "A conservative window's counts move with their sub-windows",
+    file: "algorithms/conservative-window.ts",
+    find: "((place + turn) % this.#ring)",
+    replace: "(place % this.#ring)",
+    test: "test/algorithms/foreign-clock.prop.test.ts",
+  },
+  {
     name: "freeze-before-ready",
     breaks:
       "The giver freezes only when the taker is subscribed and says READY: until then nobody else hears",

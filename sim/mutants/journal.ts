@@ -209,7 +209,7 @@ export const JOURNAL: readonly Mutant[] = [
     name: "start-from-what-is-stale",
     breaks: "A journal that moved on between reading and opening is read again",
     file: "actors/journal/shard-journal.ts",
-    find: `if (how !== "recovered" && how !== "continued") return;`,
+    find: `if (how !== "recovered" && how !== "continued" && !isForeign) return;`,
     replace: `if (how !== "exhausted") return;`,
     test: "test/actors/journal/shard-journal.test.ts",
   },

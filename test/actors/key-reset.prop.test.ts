@@ -263,11 +263,11 @@ class Shard {
     if (this.#journey === undefined) {
       const keys = this.#owner.admission.table.keys(0);
       if (keys === undefined) return;
-      this.#journey = travellingKeys(keys);
+      this.#journey = travellingKeys(keys, () => micros(this.#nowUs));
       this.#journey.start();
     }
     const page = this.#journey.nextPage(PAGE_BYTES) ?? this.#journey.nextDirtyPage(PAGE_BYTES);
-    if (page !== undefined) this.#step(taker, { kind: "shard-page", shard: 0, page });
+    if (page !== undefined) this.#step(taker, { kind: "shard-page", shard: 0, page, isJustWritten: true });
   }
 
   /** The rest of the handoff. */

@@ -2,7 +2,7 @@
  * Two processes: one decides keys, the other is the home of their tenant and lends to it. What the tests of both
  * sides have in common.
  */
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { DIMENSIONS, Verdict } from "../../core/decision.ts";
 import { homeShard, orgShard } from "../../core/key.ts";
 import { micros, US_PER_MS } from "../../core/units.ts";

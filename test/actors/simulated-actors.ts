@@ -161,10 +161,10 @@ export class SimulatedActors {
     giver.actor.owned.freeze(shard);
     const keys = giver.actor.admission.table.keys(shard);
     if (keys === undefined) throw new Error(`shard ${shard} is not where it should be`);
-    const journey = travellingKeys(keys);
+    const journey = travellingKeys(keys, () => micros(this.time.nowUs));
     journey.start();
     for (let page = journey.nextPage(PAGE_BYTES); page !== undefined; page = journey.nextPage(PAGE_BYTES))
-      taker.step({ kind: "shard-page", shard, page });
+      taker.step({ kind: "shard-page", shard, page, isJustWritten: true });
     journey.stop();
     const told = { answeredIds: giver.actor.owned.answeredIds(shard), loans: giver.actor.owned.loans(shard) };
     const epoch = this.nextEpoch(shard);

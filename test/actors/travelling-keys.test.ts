@@ -3,7 +3,7 @@ import { travellingKeys } from "../../actors/travelling-keys.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { ShardKeys } from "../../admission/shard-keys.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { Verdict } from "../../core/decision.ts";
 import { Prng } from "../../core/prng.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
@@ -21,7 +21,7 @@ it("walks a table of keys that are as good as new in several steps, none of whic
     keys.limiter(0).decide(random.u32(), random.u32(), 1, micros(NOW_US), verdict);
   keys.limiter(0).evaluate(1, 1, 0, micros(NOW_US + 2 * US_PER_S), verdict);
 
-  const travelling = travellingKeys(keys);
+  const travelling = travellingKeys(keys, () => micros(NOW_US));
   travelling.start();
   const reader = new StatePageReader();
   const counts: number[] = [];

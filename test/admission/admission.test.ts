@@ -3,7 +3,7 @@ import { parsePolicyText } from "../../actors/policy-text.ts";
 import { Admission } from "../../admission/admission.ts";
 import { compilePolicies, type PolicySet } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";

@@ -17,7 +17,7 @@ import type { Policy } from "../../admission/policy.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_MS, US_PER_S } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";

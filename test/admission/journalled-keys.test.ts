@@ -5,7 +5,7 @@ import { compilePolicies } from "../../admission/policy-set.ts";
 import type { Reservations } from "../../admission/reservations.ts";
 import { ShardKeys } from "../../admission/shard-keys.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
 import { CrashingShard, type ShardAction } from "./crashing-shard.ts";

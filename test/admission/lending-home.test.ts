@@ -6,7 +6,7 @@ import { LendingHome } from "../../admission/lending-home.ts";
 import { NO_SESSION, type BorrowRow, type GrantRow } from "../../admission/loan-messages.ts";
 import { compilePolicies } from "../../admission/policy-set.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import type { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US } from "../actors/lone-shard-actor.ts";

@@ -3,7 +3,7 @@ import { compilePolicies } from "../../admission/policy-set.ts";
 import { ShardTable } from "../../admission/shard-table.ts";
 import { KeyQuota } from "../../algorithms/key-census.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
-import { StatePageReader } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";

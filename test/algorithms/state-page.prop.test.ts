@@ -4,7 +4,8 @@ import { ALGORITHMS, type AlgorithmParams } from "../../algorithms/algorithm.ts"
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { KeyedLimiter } from "../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
-import { StatePageReader, StatePageWriter } from "../../algorithms/state-page.ts";
+import { StatePageWriter } from "../../algorithms/state-page.ts";
+import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { ParlError } from "../../core/errors.ts";
 import { micros } from "../../core/units.ts";
 import { hashSets, type Hash } from "./hashes.ts";

@@ -9,7 +9,8 @@ import { HeavyKeys } from "../../../admission/heavy-keys.ts";
 import type { AlgorithmParams } from "../../../algorithms/algorithm.ts";
 import { KeyedLimiter } from "../../../algorithms/keyed-limiter.ts";
 import { createAlgorithm } from "../../../algorithms/registry.ts";
-import { StatePageReader, StatePageWriter } from "../../../algorithms/state-page.ts";
+import { StatePageWriter } from "../../../algorithms/state-page.ts";
+import { StatePageReader } from "../../../algorithms/state-page-reader.ts";
 import { Recovery, type RecoveryStep } from "../../../actors/journal/recovery.ts";
 import type { Opening, Takeover } from "../../../actors/journal/record.ts";
 import {
