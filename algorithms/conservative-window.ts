@@ -14,7 +14,7 @@
  * Oracle: bench/oracle.ts.
  */
 import type { Verdict } from "../core/decision.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { judgeCount } from "./count-verdict.ts";
 import {
@@ -23,6 +23,7 @@ import {
   STALE_AFTER_WINDOWS,
   storeWindowId,
   windowIdAt,
+  windowInForce,
   windowsSince,
 } from "./window-id.ts";
 
@@ -58,7 +59,7 @@ export class ConservativeWindow implements Algorithm {
   }
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
-    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     const count = this.#countFrom(words, at, id, id);
     const used = judgeCount(count, cost, this.capacity, verdict);
     if (verdict.outcome === "denied") verdict.retryAfterUs = this.#retryAfterUs(words, at, cost, nowUs);
@@ -67,7 +68,7 @@ export class ConservativeWindow implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     const passed = Math.min(windowsSince(words, at, id), this.#ring);
     for (let age = 0; age < passed; age += 1) words[this.#slotOf(at, id - age)] = 0;
     if (passed > 0) storeWindowId(words, at, id);
@@ -77,7 +78,7 @@ export class ConservativeWindow implements Algorithm {
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     this.charge(words, at, 0, nowUs);
-    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     let left = cost;
     for (let age = 0; age < this.#ring && left > 0; age += 1) {
       const slot = this.#slotOf(at, id - age);
@@ -92,7 +93,7 @@ export class ConservativeWindow implements Algorithm {
   }
 
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
-    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     return this.#countFrom(words, at, id, id) === 0;
   }
 
@@ -100,8 +101,10 @@ export class ConservativeWindow implements Algorithm {
   retune(): void {}
 
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
-    const id = windowIdAt(nowUs, this.#subWindowUs);
-    this.charge(words, at, this.#countFrom(other, otherAt, id, id), nowUs);
+    const id = windowInForce(other, otherAt, nowUs, this.#subWindowUs);
+    // Where the other's sub-window has not begun yet, both wait for its end.
+    const fromUs = micros(Math.max(nowUs, id * this.#subWindowUs));
+    this.charge(words, at, this.#countFrom(other, otherAt, id, id), fromUs);
   }
 
   shift(words: Uint32Array, at: number, byUs: number): void {
@@ -148,7 +151,7 @@ export class ConservativeWindow implements Algorithm {
   }
 
   #retryAfterUs(words: Uint32Array, at: number, cost: number, nowUs: Micros): number {
-    const id = windowIdAt(nowUs, this.#subWindowUs);
+    const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     let future = id + 1;
     while (this.#countFrom(words, at, id, future) + cost > this.capacity) future += 1;
     return future * this.#subWindowUs - nowUs;

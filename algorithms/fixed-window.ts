@@ -11,7 +11,7 @@
  * Oracle: bench/oracle.ts.
  */
 import type { Verdict } from "../core/decision.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import { judgeCount } from "./count-verdict.ts";
 import {
@@ -20,6 +20,7 @@ import {
   STALE_AFTER_WINDOWS,
   storeWindowId,
   windowIdAt,
+  windowInForce,
   windowsSince,
 } from "./window-id.ts";
 
@@ -47,7 +48,7 @@ export class FixedWindow implements Algorithm {
   }
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
-    const id = windowIdAt(nowUs, this.#windowUs);
+    const id = windowInForce(words, at, nowUs, this.#windowUs);
     const count = windowsSince(words, at, id) === 0 ? (words[at + COUNT] as number) : 0;
     const windowEndUs = (id + 1) * this.#windowUs;
     const used = judgeCount(count, cost, this.capacity, verdict);
@@ -81,8 +82,11 @@ export class FixedWindow implements Algorithm {
   retune(): void {}
 
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
-    const isCurrent = windowsSince(other, otherAt, windowIdAt(nowUs, this.#windowUs)) === 0;
-    if (isCurrent) this.charge(words, at, other[otherAt + COUNT] as number, nowUs);
+    const id = windowInForce(other, otherAt, nowUs, this.#windowUs);
+    if (windowsSince(other, otherAt, id) > 0) return;
+    // Where the other's window has not begun yet, both wait for its end.
+    const fromUs = micros(Math.max(nowUs, id * this.#windowUs));
+    this.charge(words, at, other[otherAt + COUNT] as number, fromUs);
   }
 
   shift(words: Uint32Array, at: number, byUs: number): void {

@@ -7,7 +7,8 @@
  * Nobody knows whose clock is right, and it does not matter: what a key has used it has used, and what it waits for
  * is as far away as it was. So all moments of the state are moved by the difference, to the next later place that the
  * windows of its algorithm are aligned with (`Algorithm.alignUs`). Then no unit is free earlier than its writer would
- * have let it, and none later than by one window.
+ * have let it, and none later than by one window. Our own clock stays ours: state in a window that has not begun yet
+ * counts already (window-id.ts), and no page makes what others tell older than it is.
  *
  * Clocks that agree to two seconds are left alone: moments then mean the same in both processes, exactly. So are windows
  * longer than the difference: their limit is per day, or per hour, of whatever clock decides.

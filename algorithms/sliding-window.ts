@@ -16,7 +16,7 @@
  * Source: Cloudflare, Counting things, 2017. Oracle: bench/oracle.ts.
  */
 import type { Verdict } from "../core/decision.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
 import {
   saturated,
@@ -24,6 +24,7 @@ import {
   STALE_AFTER_WINDOWS,
   storeWindowId,
   windowIdAt,
+  windowInForce,
   windowsSince,
 } from "./window-id.ts";
 
@@ -63,11 +64,11 @@ export class SlidingWindow implements Algorithm {
   }
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
-    const id = windowIdAt(nowUs, this.#windowUs);
+    const id = windowInForce(words, at, nowUs, this.#windowUs);
     this.#read(words, at, id);
     const startUs = id * this.#windowUs;
     const ticks = this.#windowTicks;
-    const elapsed = Math.floor((nowUs - startUs) / this.#tickUs);
+    const elapsed = nowUs > startUs ? Math.floor((nowUs - startUs) / this.#tickUs) : 0;
     const unspent = (this.capacity - this.#current) * ticks - this.#previous * (ticks - elapsed);
     const isAllowed = unspent >= cost * ticks || cost === 0;
     const isPossible = cost <= this.capacity;
@@ -110,8 +111,11 @@ export class SlidingWindow implements Algorithm {
   retune(): void {}
 
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
-    this.#read(other, otherAt, windowIdAt(nowUs, this.#windowUs));
-    this.charge(words, at, this.#current + this.#previous, nowUs);
+    const id = windowInForce(other, otherAt, nowUs, this.#windowUs);
+    this.#read(other, otherAt, id);
+    // Where the other's window has not begun yet, both wait for its end.
+    const fromUs = micros(Math.max(nowUs, id * this.#windowUs));
+    this.charge(words, at, this.#current + this.#previous, fromUs);
   }
 
   shift(words: Uint32Array, at: number, byUs: number): void {

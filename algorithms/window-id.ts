@@ -20,7 +20,17 @@ export function windowIdAt(nowUs: Micros, windowUs: number): number {
   return Math.floor(nowUs / windowUs);
 }
 
-/** Windows between the stored id and `id`; 0 also for a stored id from the future (the clock stepped back). */
+/**
+ * The window that decides at `nowUs`: the stored one where that has not begun yet, because it comes from a clock that was
+ * ahead (foreign-clock.ts). Its counts are in force already, and until its own end.
+ */
+export function windowInForce(words: Uint32Array, at: number, nowUs: Micros, windowUs: number): number {
+  const id = windowIdAt(nowUs, windowUs);
+  const ahead = (((words[at + 1] as number) - id) << 16) >> 16;
+  return ahead > 0 ? id + ahead : id;
+}
+
+/** Windows between the stored id and `id`; 0 also for a stored id from the future. */
 export function windowsSince(words: Uint32Array, at: number, id: number): number {
   const distance = (id - ((words[at + 1] as number) & 0xffff)) & 0xffff;
   return distance < AHEAD_FROM_WINDOWS ? distance : 0;
