@@ -333,6 +333,7 @@ class RunningActor implements ActorProcess {
       facts,
       leaseLeftUs: () => owner.leaseLeftUs(),
       startedUs: this.#clock.wallUs(),
+      say: (words) => this.#say(words),
     });
   }
 

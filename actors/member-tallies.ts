@@ -10,6 +10,7 @@ import type { DenialDoubtName } from "../admission/denial-doubt.ts";
 import type { LentTally } from "../admission/lent-tally.ts";
 import type { HandoffTally } from "./handoff/handoff-tally.ts";
 import type { ShardJournals } from "./journal/shard-journals.ts";
+import type { OwnedShards } from "./owned-shards.ts";
 import type { WaitingRequests } from "./waiting-requests.ts";
 
 /** Counted by whoever decides checks. */
@@ -18,6 +19,8 @@ export interface ActorTallies {
   readonly checks: { readonly late: number; readonly waiting: number };
   /** Checks told that their home is another shard; messages for a shard that is another process's. */
   readonly strays: { readonly misplaced: number; readonly unowned: number };
+  /** Shards whose keys came from a clock that disagrees with ours. */
+  readonly foreignClocks: Readonly<OwnedShards["foreignClocks"]>;
   readonly denials: Readonly<Record<DenialDoubtName, number>>;
   readonly waits: Readonly<WaitingRequests["tally"]>;
   readonly lent: Readonly<LentTally>;

@@ -10,24 +10,34 @@ import type { Lending } from "../admission/lending.ts";
 import type { ShardKeys } from "../admission/shard-keys.ts";
 import { toldMoment } from "../algorithms/foreign-clock.ts";
 import { StatePageReader } from "../algorithms/state-page-reader.ts";
-import { micros, type Micros } from "../core/units.ts";
+import { micros, US_PER_S, type Micros } from "../core/units.ts";
 import type { OpenShard } from "./decision-desk.ts";
 import type { ShardOpened, ShardPage, ShardTakeover } from "./shard-event.ts";
 
 const EMPTY = new Uint8Array(0);
 
+/** A shard that is about to become ours. */
+interface StagedShard {
+  readonly keys: ShardKeys;
+  /** By how much the clock of who wrote its pages is ahead of ours, at most; behind when negative. */
+  aheadUs: number;
+}
+
 export class OwnedShards {
+  /** Shards that came with keys written under a clock more than two seconds ahead of ours, or behind it. */
+  readonly foreignClocks = { ahead: 0, behind: 0 };
   /** By shard; undefined where it is not decided here. */
   readonly open: (OpenShard | undefined)[];
   readonly #admission: Admission;
   readonly #lending: Lending;
   /** Shards on their way to another process: not to be decided here any more, and not yet there. */
   readonly #frozen = new Map<number, OpenShard>();
-  /** Keys of shards that are about to become ours. */
-  readonly #staged = new Map<number, ShardKeys>();
+  readonly #staged = new Map<number, StagedShard>();
   readonly #reader = new StatePageReader();
+  readonly #say: (words: string) => void;
 
-  constructor(admission: Admission, lending: Lending) {
+  constructor(admission: Admission, lending: Lending, say: (words: string) => void = () => undefined) {
+    this.#say = say;
     this.#admission = admission;
     this.#lending = lending;
     this.open = Array.from({ length: admission.shards }, () => undefined);
@@ -38,12 +48,15 @@ export class OwnedShards {
     this.#reader.open(page);
     this.#reader.translate(nowUs, isJustWritten);
     // At the page's own time: what was charged then has drained since.
-    this.#stagedKeys(shard).adoptPage(this.#reader, micros(0));
+    const staged = this.#stagedShard(shard);
+    const { aheadUs } = this.#reader;
+    if (Math.abs(aheadUs) > Math.abs(staged.aheadUs)) staged.aheadUs = aheadUs;
+    staged.keys.adoptPage(this.#reader, micros(0));
   }
 
   /** Charges every key of such a shard what owners that crashed may have spent unseen. */
   takeOver({ shard, atUs, times }: ShardTakeover, nowUs: Micros): void {
-    this.#stagedKeys(shard).recover(toldMoment(atUs, nowUs), (policy) => takeoverUnits(policy, times));
+    this.#stagedShard(shard).keys.recover(toldMoment(atUs, nowUs), (policy) => takeoverUnits(policy, times));
   }
 
   /** From now on the shard is decided here, with what pages and takeovers have told of it. */
@@ -57,7 +70,9 @@ export class OwnedShards {
     }
     const { table } = this.#admission;
     const { book, balances } = this.#lending;
-    table.open(shard, this.#stagedKeys(shard), isJournalled);
+    const { keys, aheadUs } = this.#stagedShard(shard);
+    if (aheadUs !== 0) this.#tellClock(shard, aheadUs);
+    table.open(shard, keys, isJournalled);
     this.#staged.delete(shard);
     if (isRecovered === true) table.journalToWrite(shard, nowUs)?.recovered(nowUs);
     if (loans !== undefined && loans.length > 0) book.importShard(shard, loans, nowUs, nowUs);
@@ -93,7 +108,7 @@ export class OwnedShards {
   /** The shard is somebody else's, or what was told of it is not to become ours. */
   dismiss(shard: number): void {
     this.#lending.book.dropShard(shard);
-    this.#staged.get(shard)?.clear();
+    this.#staged.get(shard)?.keys.clear();
     this.#staged.delete(shard);
     this.#frozen.delete(shard);
     this.open[shard] = undefined;
@@ -110,8 +125,15 @@ export class OwnedShards {
     return this.#lending.book.exportShard(shard);
   }
 
-  #stagedKeys(shard: number): ShardKeys {
-    const staged = this.#staged.get(shard) ?? this.#admission.table.newKeys(shard);
+  #tellClock(shard: number, aheadUs: number): void {
+    const side = aheadUs > 0 ? "ahead of" : "behind";
+    this.foreignClocks[aheadUs > 0 ? "ahead" : "behind"] += 1;
+    const apart = `${Math.round(Math.abs(aheadUs) / US_PER_S)} s ${side} ours`;
+    this.#say(`shard ${shard} comes from a process whose clock is ${apart}: its keys are moved by that`);
+  }
+
+  #stagedShard(shard: number): StagedShard {
+    const staged = this.#staged.get(shard) ?? { keys: this.#admission.table.newKeys(shard), aheadUs: 0 };
     this.#staged.set(shard, staged);
     return staged;
   }

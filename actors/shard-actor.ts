@@ -65,6 +65,8 @@ export interface ShardActorOptions {
   readonly leaseLeftUs?: () => number;
   /** Wall clock: loans are numbered from here, above those of any actor before in this process. */
   readonly startedUs: Micros;
+  /** For whoever reads the log. */
+  readonly say?: (words: string) => void;
 }
 
 export class ShardActor implements Actor<ShardEvent> {
@@ -91,7 +93,7 @@ export class ShardActor implements Actor<ShardEvent> {
     this.#loans = new LoanDesk(this.#lending);
     this.#desk = new DecisionDesk(admission, new DecisionTally(policies));
     this.#frames = new PackedFrames(this.#desk);
-    this.owned = new OwnedShards(admission, this.#lending);
+    this.owned = new OwnedShards(admission, this.#lending, options.say);
     this.#waiting = new WaitingRequests(this.#desk, this.#lending, (shard) => this.owned.open[shard]);
   }
 
@@ -298,13 +300,12 @@ export class ShardActor implements Actor<ShardEvent> {
   }
 
   #inquiry(event: Inquiry, nowUs: Micros, outbox: Outbox): Uint8Array | undefined {
-    const { region, shards, facts } = this.#options;
-    const { member } = this.#options.self;
+    const { region, shards, facts, self } = this.#options;
     const { admission } = this.#desk;
     switch (event.what) {
       case "member": {
         const told = { facts: facts(), tallies: this.#tallies() };
-        const about = { region, member, shards, clockUs: nowUs };
+        const about = { region, member: self.member, shards, clockUs: nowUs };
         return encodeJson(observeMember(about, admission, this.#desk.tally, this.owned.open, told));
       }
       case "limited":
@@ -318,7 +319,7 @@ export class ShardActor implements Actor<ShardEvent> {
           outbox.send(shardStateSubject(shard), EMPTY, event.replyTo);
           return undefined;
         }
-        return encodeJson(observeShard({ region, member, shard }, admission, open));
+        return encodeJson(observeShard({ region, member: self.member, shard }, admission, open));
       }
     }
   }
@@ -329,6 +330,7 @@ export class ShardActor implements Actor<ShardEvent> {
     return {
       checks: { late: tally.late, waiting: this.#waiting.size },
       strays: { misplaced: tally.misplaced, unowned: tally.unowned },
+      foreignClocks: this.owned.foreignClocks,
       denials: tally.denials(),
       waits: this.#waiting.tally,
       lent: book.tally,

@@ -13,15 +13,26 @@
  * Clocks that agree to two seconds are left alone: moments then mean the same in both processes, exactly. So are windows
  * longer than the difference: their limit is per day, or per hour, of whatever clock decides.
  */
-import { micros, type Micros } from "../core/units.ts";
+import type { Micros } from "../core/units.ts";
 
 /** What clocks that are kept by NTP never differ by, and a page never takes to travel. */
 export const CLOCKS_APART_MAX_US = 2_000_000;
 
 /**
- * By how much moments of state written at `writtenUs` are to be moved, at `nowUs` of our clock.
+ * By how much the clock that said `writtenUs` is ahead of ours, or behind when negative; 0 where it is as good as right.
  *
  * @param isJustWritten in a transfer; what a journal says may be old, but not from the future
+ */
+export function clockAheadUs(writtenUs: Micros, nowUs: Micros, isJustWritten: boolean): number {
+  const aheadUs = writtenUs - nowUs;
+  const isBehind = isJustWritten && aheadUs < -CLOCKS_APART_MAX_US;
+  return aheadUs > CLOCKS_APART_MAX_US || isBehind ? aheadUs : 0;
+}
+
+/**
+ * By how much moments of state written at `writtenUs` are to be moved, at `nowUs` of our clock.
+ *
+ * @param isJustWritten as above
  */
 export function clockShiftUs(
   writtenUs: Micros,
@@ -29,14 +40,11 @@ export function clockShiftUs(
   alignUs: number,
   isJustWritten: boolean,
 ): number {
-  const laterUs = nowUs - writtenUs;
-  if (Math.abs(laterUs) < alignUs) return 0;
-  const isTheirsAhead = laterUs < -CLOCKS_APART_MAX_US;
-  const isOursAhead = isJustWritten && laterUs > CLOCKS_APART_MAX_US;
-  return isTheirsAhead || isOursAhead ? Math.ceil(laterUs / alignUs) * alignUs : 0;
+  const aheadUs = clockAheadUs(writtenUs, nowUs, isJustWritten);
+  return Math.abs(aheadUs) < alignUs ? 0 : Math.ceil(-aheadUs / alignUs) * alignUs;
 }
 
 /** A moment that another process has told: now, if its clock was ahead. */
 export function toldMoment(toldUs: Micros, nowUs: Micros): Micros {
-  return toldUs > micros(nowUs + CLOCKS_APART_MAX_US) ? nowUs : toldUs;
+  return clockAheadUs(toldUs, nowUs, false) > 0 ? nowUs : toldUs;
 }

@@ -4,7 +4,7 @@
  */
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
-import { clockShiftUs, toldMoment } from "./foreign-clock.ts";
+import { clockAheadUs, clockShiftUs, toldMoment } from "./foreign-clock.ts";
 import {
   STATE_PAGE_VERSION,
   FLAG_ASCENDING,
@@ -40,6 +40,8 @@ export class StatePageReader {
   count = 0;
   /** Keys that travel, in this page and others; 0 where the page does not say. */
   keys = 0;
+  /** By how much the writer's clock was found ahead by `translate`; behind when negative. */
+  aheadUs = 0;
   /** Whether its entries say what is reserved of their keys. */
   isReserving = false;
   /** Identity of the entry that `next` went to: 32 bits, and 16. */
@@ -65,6 +67,7 @@ export class StatePageReader {
     this.count = 0;
     this.#view = NOTHING;
     this.#shiftUs = 0;
+    this.aheadUs = 0;
     this.rewind();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length === 0) throw malformed("is empty");
@@ -105,9 +108,11 @@ export class StatePageReader {
 
   /** Makes all of the page mean here what it meant to its writer (foreign-clock.ts): `nowUs`, and what is loaded. */
   translate(nowUs: Micros, isJustWritten: boolean): void {
-    const { alignUs } = algorithmOf(this.params);
     // One without entries does not say when it was written.
-    if (this.count > 0) this.#shiftUs = clockShiftUs(this.nowUs, nowUs, alignUs, isJustWritten);
+    if (this.count === 0) return;
+    const { alignUs } = algorithmOf(this.params);
+    this.aheadUs = clockAheadUs(this.nowUs, nowUs, isJustWritten);
+    this.#shiftUs = clockShiftUs(this.nowUs, nowUs, alignUs, isJustWritten);
     // However late its windows are: what other pages tell must not age by that.
     this.nowUs = this.#shiftUs === 0 ? toldMoment(this.nowUs, nowUs) : nowUs;
   }

@@ -115,6 +115,12 @@ const PROCESS: readonly ActorMetric[] = [
     ["what", "strays"],
     { misplaced: "misplaced", unowned: "unowned" },
   ),
+  split(
+    "foreign_clocks_total",
+    "Shards that came with keys of a clock more than two seconds ahead of its own, or behind: set the one that is wrong.",
+    ["what", "foreignClocks"],
+    { ahead: "ahead", behind: "behind" },
+  ),
   {
     type: "counter",
     name: "fenced_total",

@@ -68,20 +68,33 @@ it("never sends what was held for the journal of a shard that has gone", () => {
   expect(all.answers.has(late)).toBe(false);
 });
 
-describe("a page from a clock that is an hour behind", () => {
-  const HOUR_US = 3_600 * US_PER_S;
+const HOUR_US = 3_600 * US_PER_S;
 
-  /** What a member without the shard lets through of a key that was exhausted by a page an hour ago. */
-  function remainingAt(isJustWritten: boolean): unknown {
-    const all = new SimulatedActors({ policies: policiesOf(PER_MINUTE), members: 2, ownerOf: () => 0 });
-    all.askJson("check", "acme", KEY, { tokens: 100 }, 0);
-    const keys = all.member(0).actor.admission.table.keys(KEY_SHARD);
-    const journey = travellingKeys(keys as ShardKeys, () => micros(all.time.nowUs));
+/** Pages of a shard with an exhausted key. */
+function exhaustedPages(all: SimulatedActors): Uint8Array[] {
+  all.askJson("check", "acme", KEY, { tokens: 100 }, 0);
+  const keys = all.member(0).actor.admission.table.keys(KEY_SHARD) as ShardKeys;
+  const journey = travellingKeys(keys, () => micros(all.time.nowUs));
+  const pages: Uint8Array[] = [];
+  // Twice: as of a walk over all, and as one that was charged meanwhile.
+  for (let round = 0; round < 2; round += 1) {
     journey.start();
-    const pages: Uint8Array[] = [];
     for (let page = journey.nextPage(PAGE_BYTES); page !== undefined; page = journey.nextPage(PAGE_BYTES))
       pages.push(page);
     journey.stop();
+  }
+  return pages;
+}
+
+function ofTwo(policy = PER_MINUTE): SimulatedActors {
+  return new SimulatedActors({ policies: policiesOf(policy), members: 2, ownerOf: () => 0 });
+}
+
+describe("a page from a clock that is an hour behind", () => {
+  /** What a member without the shard lets through of a key that was exhausted by a page an hour ago. */
+  function remainingAt(isJustWritten: boolean): unknown {
+    const all = ofTwo();
+    const pages = exhaustedPages(all);
     all.pass(HOUR_US);
     const taker = all.member(1);
     for (const page of pages) taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten });
@@ -106,4 +119,54 @@ it("charges for a crash now when the journal is of a clock that is ahead, and go
   expect(left()).toBeLessThan(100);
   all.pass(3_600 * US_PER_S);
   expect(left()).toBe(100);
+});
+
+describe("a shard that comes from a clock which is wrong", () => {
+  /** Its pages, read by a process whose clock says so much less; told to whoever takes it. */
+  function staged(all: SimulatedActors, aheadUs: number, isJustWritten = true) {
+    const taker = all.member(1).actor;
+    const nowUs = micros(all.time.nowUs - aheadUs);
+    const pages = exhaustedPages(all);
+    for (const page of pages)
+      taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten }, nowUs, all.member(1));
+    return { taker, nowUs, pages: pages.length, said: all.member(1).said };
+  }
+
+  function opened(aheadUs: number, isJustWritten = true) {
+    const all = ofTwo();
+    const { taker, nowUs, pages, said } = staged(all, aheadUs, isJustWritten);
+    expect([pages > 1, said]).toEqual([true, []]);
+    const shard = { shard: KEY_SHARD, epoch: 1_000, isJournalled: false };
+    taker.step({ kind: "shard-opened", ...shard }, nowUs, all.member(1));
+    return { clocks: taker.owned.foreignClocks, said };
+  }
+
+  it("is counted and said once, by whose clock is ahead and by how much", () => {
+    expect(opened(HOUR_US)).toEqual({
+      clocks: { ahead: 1, behind: 0 },
+      said: [
+        `shard ${KEY_SHARD} comes from a process whose clock is 3600 s ahead of ours: its keys are moved by that`,
+      ],
+    });
+    expect(opened(-HOUR_US)).toMatchObject({
+      clocks: { ahead: 0, behind: 1 },
+      said: [expect.stringContaining("3600 s behind ours")],
+    });
+    expect(opened(HOUR_US, false)).toMatchObject({ clocks: { ahead: 1, behind: 0 } });
+  });
+
+  it("is nothing to speak of when the clocks agree to two seconds, the journal is old, or it never becomes ours", () => {
+    const nothing = { clocks: { ahead: 0, behind: 0 }, said: [] };
+    expect(opened(2 * US_PER_S)).toEqual(nothing);
+    expect(opened(-HOUR_US, false)).toEqual(nothing);
+    const all = ofTwo();
+    const { taker, nowUs, said } = staged(all, HOUR_US);
+    taker.step({ kind: "shard-closed", shard: KEY_SHARD }, nowUs, all.member(1));
+    taker.step(
+      { kind: "shard-opened", shard: KEY_SHARD, epoch: 1_000, isJournalled: false },
+      nowUs,
+      all.member(1),
+    );
+    expect({ clocks: taker.owned.foreignClocks, said }).toEqual(nothing);
+  });
 });

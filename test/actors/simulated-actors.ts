@@ -40,6 +40,8 @@ export interface SimulatedOptions {
 export class SimulatedMember implements Outbox {
   readonly actor: ShardActor;
   readonly name: string;
+  /** Lines for the log. */
+  readonly said: string[] = [];
   readonly #region: SimulatedActors;
   /** Neither hears nor says anything. */
   isSilent = false;
@@ -56,6 +58,7 @@ export class SimulatedMember implements Outbox {
       budget: new MemoryBudget(Infinity),
       facts: () => IDLE_PROCESS,
       startedUs: micros(NOW_US),
+      say: (words) => this.said.push(words),
     });
   }
 

@@ -52,6 +52,7 @@ const BUSY = process("eu-1", {
   tallies: {
     checks: { late: 11, waiting: 12 },
     strays: { misplaced: 13, unowned: 14 },
+    foreignClocks: { ahead: 15, behind: 16 },
     denials: { firm: 1, lent: 2, elsewhere: 3, unheard: 4 },
     waits: {
       allowed: 1,
@@ -137,6 +138,8 @@ describe("the metrics of a region's processes", () => {
     ["checks_waiting", {}, 12],
     ["strays_total", { what: "misplaced" }, 13],
     ["strays_total", { what: "unowned" }, 14],
+    ["foreign_clocks_total", { what: "ahead" }, 15],
+    ["foreign_clocks_total", { what: "behind" }, 16],
     ["waits_total", { end: "allowed" }, 1],
     ["waits_total", { end: "denied" }, 2],
     ["waits_total", { end: "silent_allowed" }, 3],
