@@ -5,12 +5,12 @@
  *      our clock     ───────●─────────────────────▶   read at    12:00:00, TAT 20 s later
  *
  * Nobody knows whose clock is right, and it does not matter: what a key has used it has used, and what it waits for
- * is as far away as it was. So all moments of the state are moved by the difference, to the next later place that the
- * windows of its algorithm are aligned with (`Algorithm.alignUs`). Then no unit is free earlier than its writer would
- * have let it, and none later than by one window.
+ * is as far away as it was. So all moments of the state are moved by the difference. Windows that all keys share
+ * (`Algorithm.alignUs`) begin when the clock of whoever decides says so: what was used in the window of its writer has
+ * been used in the window that is now.
  *
  * Clocks that agree to two seconds are left alone: moments then mean the same in both processes, exactly. So are windows
- * longer than the difference: their limit is per day, or per hour, of whatever clock decides.
+ * longer than the difference. Our own clock stays ours: however late a page says it is, what others tell ages no faster.
  */
 import { micros, type Micros } from "../core/units.ts";
 
@@ -32,7 +32,8 @@ export function clockShiftUs(
   if (Math.abs(laterUs) < alignUs) return 0;
   const isTheirsAhead = laterUs < -CLOCKS_APART_MAX_US;
   const isOursAhead = isJustWritten && laterUs > CLOCKS_APART_MAX_US;
-  return isTheirsAhead || isOursAhead ? Math.ceil(laterUs / alignUs) * alignUs : 0;
+  if (!isTheirsAhead && !isOursAhead) return 0;
+  return (Math.floor(nowUs / alignUs) - Math.floor(writtenUs / alignUs)) * alignUs;
 }
 
 /** A moment that another process has told: now, if its clock was ahead. */

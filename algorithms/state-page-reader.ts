@@ -4,7 +4,7 @@
  */
 import { micros, type Micros } from "../core/units.ts";
 import type { Algorithm, AlgorithmParams } from "./algorithm.ts";
-import { clockShiftUs } from "./foreign-clock.ts";
+import { clockShiftUs, toldMoment } from "./foreign-clock.ts";
 import {
   STATE_PAGE_VERSION,
   FLAG_ASCENDING,
@@ -108,7 +108,7 @@ export class StatePageReader {
     const { alignUs } = algorithmOf(this.params);
     // One without entries does not say when it was written.
     if (this.count > 0) this.#shiftUs = clockShiftUs(this.nowUs, nowUs, alignUs, isJustWritten);
-    this.nowUs = micros(this.nowUs + this.#shiftUs);
+    this.nowUs = this.#shiftUs === 0 ? toldMoment(this.nowUs, nowUs) : nowUs;
   }
 
   /** Goes back to before the first entry. */

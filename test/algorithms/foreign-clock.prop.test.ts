@@ -11,6 +11,8 @@ import { createAlgorithm } from "../../algorithms/registry.ts";
 import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { after, anyParams, histories, START_US, type History } from "./histories.ts";
+import type { Hash } from "./hashes.ts";
+import { verdictLine } from "./named-limiter.ts";
 import { decided, newLimiter, pagesOf, peeked } from "./travelling.ts";
 
 const US_PER_MINUTE = micros(60 * US_PER_S);
@@ -62,14 +64,32 @@ describe.each(ALGORITHMS)("%s", (algorithm) => {
         const { nowUs } = run(giver, steps.slice(0, half), START_US);
         giver.sweep(micros(nowUs), 0);
         handOver(giver, taker, params, nowUs - aheadUs);
-        // Never earlier than the clocks say, and later by less than what windows are aligned with.
         const { alignUs } = createAlgorithm(params);
         const movedUs = clockShiftUs(micros(nowUs), micros(nowUs - aheadUs), alignUs, true);
         if (Math.abs(aheadUs) < alignUs) expect(movedUs).toBe(0);
-        else expect(movedUs % alignUs === 0 && movedUs >= -aheadUs && movedUs < alignUs - aheadUs).toBe(true);
+        else expect(movedUs % alignUs === 0 && Math.abs(movedUs + aheadUs) < alignUs).toBe(true);
         run(twin, steps.slice(0, half), START_US, movedUs);
+        // Within a window that all keys share the two are at different places.
+        for (const limiter of [taker, twin]) {
+          for (const us of [nowUs - aheadUs, nowUs + movedUs]) limiter.sweep(micros(us), 0);
+        }
         const rest = steps.slice(half);
         expect(run(taker, rest, nowUs, movedUs).said).toEqual(run(twin, rest, nowUs, movedUs).said);
+      }),
+    );
+  });
+
+  it("ages no key by the page of another, however far ahead that is", () => {
+    const cases = fc.tuple(anyParams(algorithm), DISAGREEMENTS, fc.boolean());
+    fc.assert(
+      fc.property(cases, ([params, aheadUs, isJustWritten]) => {
+        const [giver, taker] = [newLimiter(params), newLimiter(params)];
+        const [first, second] = KEYS as [Hash, Hash];
+        taker.charge(first.high, first.low, params.limit, micros(START_US));
+        const before = verdictLine(peeked(taker, first, START_US));
+        giver.charge(second.high, second.low, 1, micros(START_US + aheadUs));
+        handOver(giver, taker, params, START_US, isJustWritten);
+        expect(verdictLine(peeked(taker, first, START_US))).toBe(before);
       }),
     );
   });
