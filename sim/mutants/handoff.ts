@@ -35,7 +35,7 @@ export const HANDOFF: readonly Mutant[] = [
     test: "test/actors/owned-shards.test.ts",
   },
   {
-    name: "foreign-clock-believed",
+    name: "foreign-clock-moves-ours",
     breaks: "No page moves our clock: keys that other pages tell of must not age by where its windows went",
     file: "algorithms/state-page-reader.ts",
     find: "this.#shiftUs === 0 ? toldMoment(this.nowUs, nowUs) : nowUs;",

@@ -86,22 +86,22 @@ function exhaustedPages(all: SimulatedActors): Uint8Array[] {
   return pages;
 }
 
-function ofTwo(policy = PER_MINUTE): SimulatedActors {
-  return new SimulatedActors({ policies: policiesOf(policy), members: 2, ownerOf: () => 0 });
+function ofTwo(): SimulatedActors {
+  return new SimulatedActors({ policies: policiesOf(PER_MINUTE), members: 2, ownerOf: () => 0 });
+}
+
+/** What a member without the shard lets through of a key that was exhausted by a page an hour ago. */
+function remainingAt(isJustWritten: boolean): unknown {
+  const all = ofTwo();
+  const pages = exhaustedPages(all);
+  all.pass(HOUR_US);
+  const taker = all.member(1);
+  for (const page of pages) taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten });
+  taker.step({ kind: "shard-opened", shard: KEY_SHARD, epoch: 1_000, isJournalled: false });
+  return all.json(all.askJson("check", "acme", KEY, { tokens: 0 }, 1));
 }
 
 describe("a page from a clock that is an hour behind", () => {
-  /** What a member without the shard lets through of a key that was exhausted by a page an hour ago. */
-  function remainingAt(isJustWritten: boolean): unknown {
-    const all = ofTwo();
-    const pages = exhaustedPages(all);
-    all.pass(HOUR_US);
-    const taker = all.member(1);
-    for (const page of pages) taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten });
-    taker.step({ kind: "shard-opened", shard: KEY_SHARD, epoch: 1_000, isJournalled: false });
-    return all.json(all.askJson("check", "acme", KEY, { tokens: 0 }, 1));
-  }
-
   it("is as new as it is in a handoff, and as old as it says in a journal", () => {
     expect(remainingAt(true)).toMatchObject({ remaining: 0 });
     expect(remainingAt(false)).toMatchObject({ remaining: 100 });
@@ -109,38 +109,38 @@ describe("a page from a clock that is an hour behind", () => {
 });
 
 it("charges for a crash now when the journal is of a clock that is ahead, and goes on at its own time", () => {
-  const all = new SimulatedActors({ policies: policiesOf(PER_MINUTE), members: 2, ownerOf: () => 0 });
+  const all = ofTwo();
   const taker = all.member(1);
-  const atUs = micros(all.time.nowUs + 3_600 * US_PER_S);
+  const atUs = micros(all.time.nowUs + HOUR_US);
   taker.step({ kind: "shard-takeover", shard: KEY_SHARD, atUs, times: 1 });
   taker.step({ kind: "shard-opened", shard: KEY_SHARD, epoch: 1_000, isJournalled: true });
   const left = (): number =>
     (all.json(all.askJson("check", "acme", KEY, { tokens: 0 }, 1)) as { remaining: number }).remaining;
   expect(left()).toBeLessThan(100);
-  all.pass(3_600 * US_PER_S);
+  all.pass(HOUR_US);
   expect(left()).toBe(100);
 });
 
+/** Its pages, read by a process whose clock says so much less; told to whoever takes it. */
+function staged(all: SimulatedActors, aheadUs: number, isJustWritten = true) {
+  const taker = all.member(1).actor;
+  const nowUs = micros(all.time.nowUs - aheadUs);
+  const pages = exhaustedPages(all);
+  for (const page of pages)
+    taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten }, nowUs, all.member(1));
+  return { taker, nowUs, pages: pages.length, said: all.member(1).said };
+}
+
+function opened(aheadUs: number, isJustWritten = true) {
+  const all = ofTwo();
+  const { taker, nowUs, pages, said } = staged(all, aheadUs, isJustWritten);
+  expect([pages > 1, said]).toEqual([true, []]);
+  const shard = { shard: KEY_SHARD, epoch: 1_000, isJournalled: false };
+  taker.step({ kind: "shard-opened", ...shard }, nowUs, all.member(1));
+  return { clocks: taker.owned.foreignClocks, said };
+}
+
 describe("a shard that comes from a clock which is wrong", () => {
-  /** Its pages, read by a process whose clock says so much less; told to whoever takes it. */
-  function staged(all: SimulatedActors, aheadUs: number, isJustWritten = true) {
-    const taker = all.member(1).actor;
-    const nowUs = micros(all.time.nowUs - aheadUs);
-    const pages = exhaustedPages(all);
-    for (const page of pages)
-      taker.step({ kind: "shard-page", shard: KEY_SHARD, page, isJustWritten }, nowUs, all.member(1));
-    return { taker, nowUs, pages: pages.length, said: all.member(1).said };
-  }
-
-  function opened(aheadUs: number, isJustWritten = true) {
-    const all = ofTwo();
-    const { taker, nowUs, pages, said } = staged(all, aheadUs, isJustWritten);
-    expect([pages > 1, said]).toEqual([true, []]);
-    const shard = { shard: KEY_SHARD, epoch: 1_000, isJournalled: false };
-    taker.step({ kind: "shard-opened", ...shard }, nowUs, all.member(1));
-    return { clocks: taker.owned.foreignClocks, said };
-  }
-
   it("is counted and said once, by whose clock is ahead and by how much", () => {
     expect(opened(HOUR_US)).toEqual({
       clocks: { ahead: 1, behind: 0 },

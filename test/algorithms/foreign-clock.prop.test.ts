@@ -14,6 +14,7 @@ import { Verdict } from "../../core/decision.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import type { Hash } from "./hashes.ts";
 import { after, anyParams, histories, START_US, type History } from "./histories.ts";
+import { verdictLine } from "./named-limiter.ts";
 import { decided, newLimiter, pagesOf, peeked, POLICY } from "./travelling.ts";
 
 const US_PER_MINUTE = micros(60 * US_PER_S);
@@ -130,6 +131,21 @@ describe.each(ALGORITHMS)("%s", (algorithm) => {
             expect(peeked(taker, key, atUs).remaining).toBeLessThanOrEqual(atGiver);
           }
         }
+      }),
+    );
+  });
+
+  it("ages no key by the page of another, however far ahead that is", () => {
+    const cases = fc.tuple(anyParams(algorithm), DISAGREEMENTS, fc.boolean());
+    fc.assert(
+      fc.property(cases, ([params, aheadUs, isJustWritten]) => {
+        const [giver, taker] = [newLimiter(params), newLimiter(params)];
+        const [first, second] = KEYS as [Hash, Hash];
+        taker.charge(first.high, first.low, params.limit, micros(START_US));
+        const before = verdictLine(peeked(taker, first, START_US));
+        giver.charge(second.high, second.low, 1, micros(START_US + aheadUs));
+        handOver(giver, taker, params, START_US, isJustWritten);
+        expect(verdictLine(peeked(taker, first, START_US))).toBe(before);
       }),
     );
   });
