@@ -172,8 +172,9 @@ export class ShardJournals {
     });
   }
 
-  /** Whether the shard is being brought in. */
+  /** Whether the shard is being brought in, and will be here soon: not one that waits for another program. */
   isOpening(shard: number): boolean {
+    if (this.#foreign.has(shard)) return false;
     const running = this.#running.get(shard);
     return (
       this.#reading.has(shard) || (running !== undefined && !running.isServing && !running.journal.isOpen)

@@ -195,7 +195,8 @@ describe("the journals of a process count", () => {
       expect(scene.said[0]).toMatch(
         /shard 7 .* version .* nats stream purge PARL_JOURNAL_eu --subject parl.journal.eu.7/,
       );
-      expect(scene.journals.isOpening(SHARD)).toBe(true);
+      // Nobody is kept waiting for it.
+      expect(scene.journals.isOpening(SHARD)).toBe(false);
       // Removed by the operator it is gone, not new: nobody knows what was spent.
       scene.stored = [];
       await vi.advanceTimersByTimeAsync(6_000);
