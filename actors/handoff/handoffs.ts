@@ -1,15 +1,16 @@
 /**
- * All transfers of one process, by number and by shard: who asks is answered, who is silent is timed out,
- * and what arrives for a shard on the move goes where it belongs.
+ * The transfers of one process: who asks is answered, who is silent is timed out, and what arrives for a shard
+ * on the move goes where it belongs.
  *
  *      ask ───────────▶ Taker ─╮                          ╭─▶ send, freeze, casOwner, …
  *      receive(bytes) ─▶ by transfer number ──▶ step ─────┤
  *      ASK of a peer ─▶ Giver ─╯                          ╰─▶ ended
  *      offer(shard message) ──▶ "decide" | "parked" | "ignore"
  *
- * At most two transfers in each direction: each holds up to four pages on the way and, at its end, one FINAL
- * (≤ 16 MiB); what arrives is staged within the host's memory budget. A message of a transfer that is not
- * known is answered with ABORT, which is how a peer learns that its own was lost.
+ * One transfer in each direction: the clients of a shard that freezes would wait for the pages of another. It
+ * holds up to four pages on the way and, at its end, one FINAL (≤ 16 MiB); what arrives is staged within the
+ * host's memory budget. A message of a transfer that is not known is answered with ABORT, which is how a peer
+ * learns that its own was lost.
  */
 import { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
@@ -39,7 +40,6 @@ import type {
 
 /** Small enough that building one holds up no check by more than a fraction of a millisecond. */
 const PAGE_BYTES = 64 * 1_024;
-const TRANSFERS_MAX = 2;
 /** How long a copy of an answered message may be on its way. */
 const ANSWERED_IN_FORCE_US = 2_000_000;
 /** A process that was stopped has read nothing meanwhile: of the time between two ticks no more counts. */
@@ -72,9 +72,9 @@ interface InForce {
 
 export class Handoffs {
   readonly #options: HandoffsOptions;
-  /** Both by shard: a shard moves in one direction at a time. */
-  readonly #givers = new Map<number, Giver>();
-  readonly #takers = new Map<number, Taker>();
+  /** Of two different shards, if there are both: one moves in one direction at a time. */
+  #giver: Giver | undefined;
+  #taker: Taker | undefined;
   readonly #inForce = new Map<number, InForce>();
   readonly #adopted = new Set<number>();
   #isFenced = false;
@@ -87,12 +87,12 @@ export class Handoffs {
 
   /** Whether one more shard may be asked for. */
   get hasRoomIn(): boolean {
-    return !this.#isPaused && this.#takers.size < TRANSFERS_MAX;
+    return !this.#isPaused && this.#taker === undefined;
   }
 
   /** Whether nothing is on its way, in either direction. */
   get isIdle(): boolean {
-    return this.#givers.size === 0 && this.#takers.size === 0;
+    return this.#giver === undefined && this.#taker === undefined;
   }
 
   /** Begins no transfer until `resume`; those under way go on. */
@@ -105,7 +105,7 @@ export class Handoffs {
   }
 
   isMoving(shard: number): boolean {
-    return this.#givers.has(shard) || this.#takers.has(shard);
+    return this.#giver?.facts.shard === shard || this.#taker?.facts.shard === shard;
   }
 
   /** Asks `giver`, who owns `shard` under `epoch`, for it. False when there is no room, or it runs already. */
@@ -113,7 +113,7 @@ export class Handoffs {
     if (this.#isFenced || this.isMoving(shard) || !this.hasRoomIn) return false;
     const { self, draw, staging, outbox } = this.#options;
     const facts = { self, giver, shard, epoch, transfer: draw(), staged: staging(shard), isFenced: false };
-    this.#takers.set(shard, new Taker(facts, monotonicUs, outbox));
+    this.#taker = new Taker(facts, monotonicUs, outbox);
     return true;
   }
 
@@ -134,38 +134,38 @@ export class Handoffs {
    * way (forwarded, by the public subjects) reached this process only: they must not be offered.
    */
   offer(shard: number, message: ShardMessage, weight: number): "decide" | "parked" | "ignore" {
-    if (this.#givers.size === 0 && this.#takers.size === 0 && this.#inForce.size === 0) return "decide";
-    const taker = this.#takers.get(shard);
-    if (taker !== undefined) {
-      taker.park(message, weight);
+    if (this.#taker?.facts.shard === shard) {
+      this.#taker.park(message, weight);
       return "parked";
     }
-    if (this.#inForce.get(shard)?.list.take(message.replyTo) === true) return "ignore";
-    return this.#givers.get(shard)?.offer(message, weight) ?? "decide";
+    if (this.#inForce.size > 0 && this.#inForce.get(shard)?.list.take(message.replyTo) === true) {
+      return "ignore";
+    }
+    return this.#giver?.facts.shard === shard ? this.#giver.offer(message, weight) : "decide";
   }
 
   subscribed(transfer: number, monotonicUs: Micros): void {
-    this.#stepTakers({ kind: "subscribed" }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+    this.#stepTaker({ kind: "subscribed" }, monotonicUs, ({ facts }) => facts.transfer === transfer);
   }
 
   frozen(transfer: number, closing: ClosingState, monotonicUs: Micros): void {
-    this.#stepGivers({ kind: "frozen", closing }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+    this.#stepGiver({ kind: "frozen", closing }, monotonicUs, ({ facts }) => facts.transfer === transfer);
   }
 
   casAnswered(transfer: number, answer: CasAnswer, monotonicUs: Micros): void {
-    this.#stepGivers({ kind: "cas-answer", answer }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+    this.#stepGiver({ kind: "cas-answer", answer }, monotonicUs, ({ facts }) => facts.transfer === transfer);
   }
 
   /** The watch showed a record of `owner.<shard>`. */
   ownerSeen(shard: number, owner: OwnerRecord, monotonicUs: Micros): void {
-    this.#stepGivers({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
-    this.#stepTakers({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
+    this.#stepGiver({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
+    this.#stepTaker({ kind: "owner-seen", owner }, monotonicUs, ({ facts }) => facts.shard === shard);
   }
 
   /** A member was declared dead, or has come back as another incarnation. */
   peerGone(peer: Member, monotonicUs: Micros): void {
-    this.#stepGivers({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.taker, peer));
-    this.#stepTakers({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.giver, peer));
+    this.#stepGiver({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.taker, peer));
+    this.#stepTaker({ kind: "peer-gone" }, monotonicUs, ({ facts }) => isSameMember(facts.giver, peer));
   }
 
   /** The own lease is not valid, or the keys are not to be trusted: what can be given up is. */
@@ -176,7 +176,7 @@ export class Handoffs {
 
   unfenced(monotonicUs: Micros): void {
     this.#isFenced = false;
-    this.#stepTakers({ kind: "unfenced" }, monotonicUs);
+    this.#stepTaker({ kind: "unfenced" }, monotonicUs);
   }
 
   /** This process was declared dead: nothing of it counts any more. */
@@ -203,14 +203,14 @@ export class Handoffs {
       this.#asked(message, monotonicUs);
       return;
     }
-    const isFor = (facts: { transfer: number }, peer: Member): boolean =>
-      facts.transfer === transfer && isSameMember(peer, from);
-    const giver = this.#givers.get(shard);
-    const taker = this.#takers.get(shard);
-    if (giver !== undefined && isFor(giver.facts, giver.facts.taker)) {
-      this.#stepGivers({ kind: "message", message }, monotonicUs, (one) => one === giver);
-    } else if (taker !== undefined && !TO_GIVER.includes(kind) && isFor(taker.facts, taker.facts.giver)) {
-      this.#stepTakers({ kind: "message", message }, monotonicUs, (one) => one === taker);
+    const isFor = (facts: { shard: number; transfer: number }, peer: Member): boolean =>
+      facts.shard === shard && facts.transfer === transfer && isSameMember(peer, from);
+    const giver = this.#giver?.facts;
+    const taker = this.#taker?.facts;
+    if (giver !== undefined && isFor(giver, giver.taker)) {
+      this.#stepGiver({ kind: "message", message }, monotonicUs);
+    } else if (taker !== undefined && !TO_GIVER.includes(kind) && isFor(taker, taker.giver)) {
+      this.#stepTaker({ kind: "message", message }, monotonicUs);
     } else if (kind === "final" && this.#adopted.has(transfer)) {
       this.#answer(message, "final-ack");
     } else if (kind !== "abort" && kind !== "refuse" && kind !== "final-ack") {
@@ -223,27 +223,27 @@ export class Handoffs {
   #receiveBad(envelope: Envelope | undefined, error: ParlError, monotonicUs: Micros): void {
     if (envelope === undefined) return;
     const isMeant = ({ facts }: Giver | Taker): boolean => facts.transfer === envelope.transfer;
-    this.#stepGivers({ kind: "bad-message", error }, monotonicUs, isMeant);
-    this.#stepTakers({ kind: "bad-message", error }, monotonicUs, isMeant);
+    this.#stepGiver({ kind: "bad-message", error }, monotonicUs, isMeant);
+    this.#stepTaker({ kind: "bad-message", error }, monotonicUs, isMeant);
     const isForeignAsk = envelope.kind === "ask" && error.code === "PARL_UNSUPPORTED_VERSION";
     if (isForeignAsk && /^[a-z0-9-]{1,32}$/.test(envelope.from.id)) this.#answer(envelope, "refuse", error);
   }
 
   #asked(message: HandoffMessage, monotonicUs: Micros): void {
     const { from, shard, transfer } = message;
-    if (this.#givers.get(shard)?.facts.transfer === transfer) return;
+    const running = this.#giver;
+    if (running?.facts.shard === shard && running.facts.transfer === transfer) return;
     const { self, outbox, travelling, pageBytes = PAGE_BYTES } = this.#options;
     const epoch = decodeEpoch(message.payload);
     const own = travelling(shard);
-    if (own === undefined || own.epoch !== epoch || this.#takers.has(shard)) {
+    if (own === undefined || own.epoch !== epoch || this.#taker?.facts.shard === shard) {
       const text = `${self.id} does not own shard ${shard} under epoch ${epoch}; ask its owner`;
       this.#refuse(message, "refuse", new ParlError("PARL_NOT_OWNER", text, { field: "shard" }));
       return;
     }
-    const running = this.#givers.get(shard);
-    if (running?.facts.taker.id === from.id && running.canAbort) {
+    if (running?.facts.shard === shard && running.facts.taker.id === from.id && running.canAbort) {
       // Who asks again has forgotten the first attempt.
-      this.#stepGivers({ kind: "replaced" }, monotonicUs, (one) => one === running);
+      this.#stepGiver({ kind: "replaced" }, monotonicUs);
     }
     const reason = this.#busyWith(shard);
     if (reason !== undefined) {
@@ -255,15 +255,17 @@ export class Handoffs {
       return;
     }
     const facts = { self, taker: from, shard, transfer, epoch, table: own.table, pageBytes };
-    this.#givers.set(shard, new Giver(facts, monotonicUs, outbox));
+    this.#giver = new Giver(facts, monotonicUs, outbox);
   }
 
   #busyWith(shard: number): string | undefined {
     const { self } = this.#options;
-    const running = this.#givers.get(shard);
-    if (running !== undefined) return `shard ${shard} is being handed to ${running.facts.taker.id}`;
-    if (this.#givers.size >= TRANSFERS_MAX)
-      return `${self.id} is handing over ${TRANSFERS_MAX} shards already`;
+    const giver = this.#giver?.facts;
+    if (giver !== undefined) {
+      return giver.shard === shard
+        ? `shard ${shard} is being handed to ${giver.taker.id}`
+        : `${self.id} is handing over another shard`;
+    }
     if (this.#isPaused) return `${self.id} is changing its NATS server`;
     return this.#isFenced ? `${self.id} waits for its lease` : undefined;
   }
@@ -280,26 +282,24 @@ export class Handoffs {
   }
 
   #stepAll(event: GiverEvent & TakerEvent, monotonicUs: Micros): void {
-    this.#stepGivers(event, monotonicUs);
-    this.#stepTakers(event, monotonicUs);
+    this.#stepGiver(event, monotonicUs);
+    this.#stepTaker(event, monotonicUs);
   }
 
-  #stepGivers(event: GiverEvent, monotonicUs: Micros, isMeant: (giver: Giver) => boolean = () => true): void {
-    for (const [shard, giver] of this.#givers) {
-      if (!isMeant(giver)) continue;
-      giver.step(event, monotonicUs, this.#options.outbox);
-      if (giver.isEnded && this.#givers.get(shard) === giver) this.#givers.delete(shard);
-    }
+  #stepGiver(event: GiverEvent, monotonicUs: Micros, isMeant: (giver: Giver) => boolean = () => true): void {
+    const giver = this.#giver;
+    if (giver === undefined || !isMeant(giver)) return;
+    giver.step(event, monotonicUs, this.#options.outbox);
+    if (giver.isEnded && this.#giver === giver) this.#giver = undefined;
   }
 
-  #stepTakers(event: TakerEvent, monotonicUs: Micros, isMeant: (taker: Taker) => boolean = () => true): void {
-    for (const [shard, taker] of this.#takers) {
-      if (!isMeant(taker)) continue;
-      taker.step(event, monotonicUs, this.#options.outbox);
-      if (!taker.isEnded || this.#takers.get(shard) !== taker) continue;
-      this.#takers.delete(shard);
-      if (taker.hasAdopted) this.#remember(taker);
-    }
+  #stepTaker(event: TakerEvent, monotonicUs: Micros, isMeant: (taker: Taker) => boolean = () => true): void {
+    const taker = this.#taker;
+    if (taker === undefined || !isMeant(taker)) return;
+    taker.step(event, monotonicUs, this.#options.outbox);
+    if (!taker.isEnded || this.#taker !== taker) return;
+    this.#taker = undefined;
+    if (taker.hasAdopted) this.#remember(taker);
   }
 
   #remember({ facts, answered }: Taker): void {

@@ -5,7 +5,9 @@
  *                  └─ sent, at most four of them unacknowledged
  *
  * Each round is as long as what was dirty when it began, so rounds shrink as long as keys are charged more
- * slowly than pages travel. There is no sending again: the taker refuses a gap and the transfer ends.
+ * slowly than pages travel. There is one in any case: clients wait for FINAL, which should have no more to say
+ * than what the last milliseconds charged. There is no sending again: the taker refuses a gap and the transfer
+ * ends.
  */
 import { assert } from "../../core/assert.ts";
 import { malformed } from "./messages.ts";
@@ -37,9 +39,10 @@ export class PageWindow {
     return this.#isWalkDone && this.#roundLeft <= 0 && this.acked === this.sent;
   }
 
-  /** Whether what is dirty now fits one page; half of one while keys are still being charged. */
+  /** Whether what is dirty now fits one page; half of one, after a round, while keys are still being charged. */
   hasFewDirty(isFrozen: boolean): boolean {
-    return this.#table.dirtyCount * this.#entryBytes <= this.#pageBytes * (isFrozen ? 1 : 0.5);
+    const bytes = this.#table.dirtyCount * this.#entryBytes;
+    return isFrozen ? bytes <= this.#pageBytes : this.rounds > 0 && bytes <= 0.5 * this.#pageBytes;
   }
 
   startRound(): void {

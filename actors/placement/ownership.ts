@@ -18,8 +18,8 @@ import { deadAfterUs, type Instant, type ProcessLease } from "./process-lease.ts
 import { assignShards } from "./rendezvous.ts";
 import { encodeRecord, ownerKey, type OwnerHow, type OwnerRecord } from "./records.ts";
 
-/** Handoffs a member asks for at a time: each costs the giver a copy of a table. */
-const ASKS_MAX = 2;
+/** Handoffs a member asks for at a time: more are not begun (actors/handoff/handoffs.ts). */
+const ASKS_MAX = 1;
 
 interface OwnedShard {
   readonly epoch: number;

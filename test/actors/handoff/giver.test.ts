@@ -27,11 +27,11 @@ class HandDrivenGiver {
   readonly giver: Giver;
   nowUs = 1_000_000;
 
-  constructor(keys = 0) {
+  constructor(keys = 0, pageBytes = 8) {
     this.table = new ModelShard(new Map(Array.from({ length: keys }, (_, i) => [`key-${i}`, i])));
     const ids = { self: A, taker: B, shard: SHARD, transfer: TRANSFER, epoch: EPOCH };
-    // One key a page, three messages in the park.
-    const facts = { ...ids, table: this.table, pageBytes: 8, parkedWeightMax: 3 };
+    // One key a page unless said otherwise, three messages in the park.
+    const facts = { ...ids, table: this.table, pageBytes, parkedWeightMax: 3 };
     this.giver = new Giver(facts, micros(this.nowUs), this.outbox);
   }
 
@@ -106,6 +106,18 @@ describe("a giver", () => {
       isLongFreeze: false,
     });
     expect(driven.giver.isEnded).toBe(true);
+  });
+
+  it("sends what was charged while it walked before it freezes, however little that is", () => {
+    const driven = new HandDrivenGiver(1, 1_024);
+    expect(driven.outbox.take()).toEqual(["page 0 → b"]);
+    driven.table.charge("key-0");
+    expect(driven.hear("ack", 1)).toEqual(["page 1 → b"]);
+    expect(driven.hear("ack", 2)).toEqual(["subscribe → b"]);
+    driven.table.charge("key-0");
+    expect(driven.hear("ready")).toEqual([]);
+    expect(driven.step({ kind: "tick" }, 10 * MS)).toEqual(["freeze 7"]);
+    expect(driven.step({ kind: "frozen", closing: CLOSING })).toEqual(["cas owner.7 40 → b"]);
   });
 
   it("lists what it decides from SUBSCRIBE to freeze, and decides nothing after", () => {
