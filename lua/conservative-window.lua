@@ -32,89 +32,71 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
---- @include "each-key"
---- @include "lifetime"
---- @include "verdict"
+--- @within "each-key"
 
--- More is forgiven.
-local COUNT_MAX = 4294967295
-
--- Answers the moment to decide for, the counts by age (1 the current one), and how many there are.
-local function read(key, now_us)
-  local state = redis.call('GET', key)
-  if not state then
-    return now_us, { 0 }, 1
-  end
+-- By age (1 the current one), and how many there are.
+local counts, length = { 0 }, 1
+local state = redis.call('GET', key)
+if state then
   local held = #state / 8 - 1
   local values = { struct.unpack('>' .. string.rep('d', held + 1), state) }
   now_us = math.max(now_us, values[1])
   local passed = math.floor(now_us / sub_window_us) - math.floor(values[1] / sub_window_us)
-  local counts = {}
-  local length = 1
   for age = 1, math.min(sub_windows + 1, held + passed) do
     counts[age] = age > passed and values[age - passed + 1] or 0
     if counts[age] > 0 then
       length = age
     end
   end
-  return now_us, counts, length
+end
+local elapsed_us = now_us % sub_window_us
+
+local units = cost
+if mode == 'refund' then
+  for age = 1, length do
+    local taken = math.min(units, counts[age])
+    counts[age] = counts[age] - taken
+    units = units - taken
+  end
+  -- So many were there.
+  units = units - cost
+  cost = 0
+end
+local total, newest = 0, 0
+for age = length, 1, -1 do
+  total = total + counts[age]
+  if counts[age] > 0 then
+    newest = age
+  end
 end
 
-local function write(key, now_us, counts, length, reset_after_us)
-  local state = struct.pack('>' .. string.rep('d', length + 1), now_us, unpack(counts, 1, length))
-  redis.call('SET', key, state, 'PX', lifetime_ms(reset_after_us, ttl_min_ms))
-end
-
-return each_key(function(key, now_us, cost)
-  local counts, length
-  now_us, counts, length = read(key, now_us)
-  local elapsed_us = now_us % sub_window_us
-  -- Until `steps` sub-windows have begun after the current one.
-  local function until_us(steps)
-    return steps * sub_window_us - elapsed_us
-  end
-  if mode == 'refund' then
-    local left = cost
-    for age = 1, length do
-      local taken = math.min(left, counts[age])
-      counts[age] = counts[age] - taken
-      left = left - taken
-    end
-    if left < cost then
-      write(key, now_us, counts, length, until_us(sub_windows + 1))
-    end
-    cost = 0
-  end
-  local total = 0
-  local newest = 0
+local is_refused = mode == 'check' and cost > 0 and total + cost > capacity
+local retry_after_us = 0
+if is_refused and cost <= capacity then
+  -- The sub-window of this age leaves when so many have begun after the current one.
+  local steps, counting = 0, total
   for age = length, 1, -1 do
-    total = total + counts[age]
-    if counts[age] > 0 then
-      newest = age
+    steps = sub_windows + 2 - age
+    counting = counting - counts[age]
+    if counting + cost <= capacity then
+      break
     end
   end
-  if mode == 'check' and cost > 0 and total + cost > capacity then
-    local steps = 0
-    local counting = total
-    if cost <= capacity then
-      -- The sub-window of this age leaves when so many have begun.
-      for age = length, 1, -1 do
-        steps = sub_windows + 2 - age
-        counting = counting - counts[age]
-        if counting + cost <= capacity then
-          break
-        end
-      end
-    end
-    local reset_after_us = total > 0 and until_us(sub_windows + 2 - newest) or 0
-    return refused(cost, capacity, math.max(0, capacity - total), until_us(steps), reset_after_us)
-  end
-  if cost > 0 then
-    local added = math.min(cost, COUNT_MAX - counts[1])
+  retry_after_us = steps * sub_window_us - elapsed_us
+elseif units ~= 0 and not is_refused then
+  -- More than 2^32 is forgiven.
+  local added = math.min(cost, 4294967295 - counts[1])
+  if added > 0 then
     counts[1] = counts[1] + added
     total = total + added
     newest = 1
-    write(key, now_us, counts, length, until_us(sub_windows + 1))
   end
-  return allowed(math.max(0, capacity - total), total > 0 and until_us(sub_windows + 2 - newest) or 0)
-end)
+  local kept_us = (sub_windows + 1) * sub_window_us - elapsed_us
+  --- @include "lifetime"
+  local written = struct.pack('>' .. string.rep('d', length + 1), now_us, unpack(counts, 1, length))
+  redis.call('SET', key, written, 'PX', ttl_ms)
+end
+
+local remaining = math.max(0, capacity - total)
+local reset_after_us = total > 0 and (sub_windows + 2 - newest) * sub_window_us - elapsed_us or 0
+--- @include "verdict"

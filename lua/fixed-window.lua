@@ -30,33 +30,27 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
---- @include "each-key"
---- @include "lifetime"
+--- @within "each-key"
+
+local count = 0
+local state = redis.call('GET', key)
+if state then
+  local last_us, counted = struct.unpack('>dd', state)
+  now_us = math.max(now_us, last_us)
+  if math.floor(last_us / window_us) == math.floor(now_us / window_us) then
+    count = counted
+  end
+end
+local retry_after_us = window_us - now_us % window_us
+local is_refused = mode == 'check' and cost > 0 and count + cost > capacity
+local units = mode == 'refund' and -math.min(cost, count) or cost
+if units ~= 0 and not is_refused then
+  -- More than 2^32 is forgiven.
+  count = math.min(count + units, 4294967295)
+  local kept_us = retry_after_us
+  --- @include "lifetime"
+  redis.call('SET', key, struct.pack('>dd', now_us, count), 'PX', ttl_ms)
+end
+local remaining = math.max(0, capacity - count)
+local reset_after_us = count > 0 and retry_after_us or 0
 --- @include "verdict"
-
--- More is forgiven.
-local COUNT_MAX = 4294967295
-
-return each_key(function(key, now_us, cost)
-  local count = 0
-  local state = redis.call('GET', key)
-  if state then
-    local last_us, counted = struct.unpack('>dd', state)
-    now_us = math.max(now_us, last_us)
-    if math.floor(last_us / window_us) == math.floor(now_us / window_us) then
-      count = counted
-    end
-  end
-  local left_us = window_us - now_us % window_us
-  if mode == 'check' and cost > 0 and count + cost > capacity then
-    return refused(cost, capacity, math.max(0, capacity - count), left_us, count > 0 and left_us or 0)
-  end
-  if mode == 'refund' then
-    cost = -math.min(cost, count)
-  end
-  if cost ~= 0 then
-    count = math.min(count + cost, COUNT_MAX)
-    redis.call('SET', key, struct.pack('>dd', now_us, count), 'PX', lifetime_ms(left_us, ttl_min_ms))
-  end
-  return allowed(math.max(0, capacity - count), count > 0 and left_us or 0)
-end)

@@ -32,27 +32,18 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
+--- @within "each-key"
 --- @include "debt"
---- @include "each-key"
---- @include "verdict"
+--- @include "debt-change"
 
-return each_key(function(key, now_us, cost)
-  local ahead
-  now_us, ahead = owed(key, now_us, interval, ticks_per_us)
-  if mode ~= 'check' then
-    ahead = told(mode, key, now_us, ahead, cost, capacity, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  local tolerance = capacity * interval - ahead
-  local increment = cost * interval
-  if increment <= tolerance or cost == 0 then
-    if cost > 0 then
-      ahead = owe(key, now_us, ahead + increment, interval, ticks_per_us, ttl_min_ms)
-    end
-    local remaining = math.max(0, math.floor((tolerance - increment) / interval))
-    return allowed(remaining, math.ceil(ahead / ticks_per_us))
-  end
-  local remaining = math.max(0, math.floor(tolerance / interval))
-  local retry_after_us = math.ceil((increment - tolerance) / ticks_per_us)
-  return refused(cost, capacity, remaining, retry_after_us, math.ceil(ahead / ticks_per_us))
-end)
+local tolerance = capacity * interval - debt
+local increment = cost * interval
+local is_refused = mode == 'check' and cost > 0 and increment > tolerance
+local retry_after_us = is_refused and math.ceil((increment - tolerance) / ticks_per_us)
+if units ~= 0 and not is_refused then
+  --- @include "debt-write"
+  tolerance = capacity * interval - debt
+end
+local remaining = math.max(0, math.floor(tolerance / interval))
+local reset_after_us = math.ceil(debt / ticks_per_us)
+--- @include "verdict"

@@ -31,28 +31,17 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
+--- @within "each-key"
 --- @include "debt"
---- @include "each-key"
---- @include "verdict"
+--- @include "debt-change"
 
-return each_key(function(key, now_us, cost)
-  local brim = capacity * interval
-  local level
-  now_us, level = owed(key, now_us, interval, ticks_per_us)
-  if mode ~= 'check' then
-    level = told(mode, key, now_us, level, cost, capacity, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  local filled = level + cost * interval
-  local retry_after_us = math.ceil((filled - brim) / ticks_per_us)
-  local overflows = filled > brim and cost > 0
-  if cost > 0 and not overflows then
-    level = owe(key, now_us, filled, interval, ticks_per_us, ttl_min_ms)
-  end
-  local remaining = math.max(0, math.floor((brim - level) / interval))
-  local empty_after_us = math.ceil(level / ticks_per_us)
-  if overflows then
-    return refused(cost, capacity, remaining, retry_after_us, empty_after_us)
-  end
-  return allowed(remaining, empty_after_us)
-end)
+local brim = capacity * interval
+local filled = debt + cost * interval
+local is_refused = mode == 'check' and cost > 0 and filled > brim
+local retry_after_us = is_refused and math.ceil((filled - brim) / ticks_per_us)
+if units ~= 0 and not is_refused then
+  --- @include "debt-write"
+end
+local remaining = math.max(0, math.floor((brim - debt) / interval))
+local reset_after_us = math.ceil(debt / ticks_per_us)
+--- @include "verdict"

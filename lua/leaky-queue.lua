@@ -32,29 +32,21 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
+--- @within "each-key"
 --- @include "debt"
---- @include "each-key"
---- @include "verdict"
+--- @include "debt-change"
 
-return each_key(function(key, now_us, cost)
-  local backlog
-  now_us, backlog = owed(key, now_us, interval, ticks_per_us)
-  if mode ~= 'check' then
-    backlog = told(mode, key, now_us, backlog, cost, capacity, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  local places = capacity * interval - backlog
-  local work = cost * interval
-  if work > places and cost > 0 then
-    local remaining = math.max(0, math.floor(places / interval))
-    local retry_after_us = math.ceil((work - places) / ticks_per_us)
-    local verdict = refused(cost, capacity, remaining, retry_after_us, math.ceil(backlog / ticks_per_us))
-    return verdict .. ' 0'
-  end
-  local delay_us = math.ceil(backlog / ticks_per_us)
-  if cost > 0 then
-    backlog = owe(key, now_us, backlog + work, interval, ticks_per_us, ttl_min_ms)
-  end
-  local remaining = math.max(0, math.floor((places - work) / interval))
-  return allowed(remaining, math.ceil(backlog / ticks_per_us)) .. string.format(' %.0f', delay_us)
-end)
+local places = capacity * interval - debt
+local work = cost * interval
+local is_refused = mode == 'check' and cost > 0 and work > places
+local retry_after_us = is_refused and math.ceil((work - places) / ticks_per_us)
+local delay_us = is_refused and 0 or math.ceil(debt / ticks_per_us)
+if units ~= 0 and not is_refused then
+  --- @include "debt-write"
+  places = capacity * interval - debt
+end
+local remaining = math.max(0, math.floor(places / interval))
+local reset_after_us = math.ceil(debt / ticks_per_us)
+--- @include "verdict"
+-- Told of usage it answers as to a peek, which has all that is owed before it.
+line = line .. string.format(' %.0f', mode == 'check' and delay_us or reset_after_us)

@@ -4,6 +4,8 @@
  *      gcra.lua ─▶ header = contract    --- @arguments            ─▶ local mode, capacity, … = ARGV[1], …
  *                  body                 --- @arguments-per-key i  ─▶ local now_us, cost = ARGV[…], …
  *                                       --- @include "debt"       ─▶ includes/debt.lua, once
+ *                                       --- @within "each-key"    ─▶ includes/each-key.lua, and at its @rest
+ *                                       …                            what follows here
  *
  * Arguments have the names and the order of the header, here as where calls are packed, so that the two cannot
  * drift apart. Comments stay here: what is sent is the code alone, named by its SHA-1 as Redis does.
@@ -38,8 +40,7 @@ export function loadScript(name: string, folder = FOLDER): LuaScript {
 export function loadInclude(name: string, folder = FOLDER): string {
   const contract = { call: [], perKey: [], returns: [] };
   const path = join("includes", `${name}.lua`);
-  const source = read(folder, path, path);
-  return `${resolved(source, [path], { folder, contract, seen: new Set() }).join("\n")}\n`;
+  return resolvedText(read(folder, path, path), path, { folder, contract, seen: new Set() });
 }
 
 function readScript(name: string, folder: string): LuaScript {
@@ -49,7 +50,7 @@ function readScript(name: string, folder: string): LuaScript {
     throw new ScriptLoaderError(path, "it does not start with its contract, --[[ … ]]");
   }
   const contract = parseContract(header.split("\n"), path);
-  const text = `${resolved(body, [path], { folder, contract, seen: new Set() }).join("\n")}\n`;
+  const text = resolvedText(body, path, { folder, contract, seen: new Set() });
   return { name, text, sha1: createHash("sha1").update(text).digest("hex"), contract };
 }
 
@@ -58,24 +59,61 @@ interface Resolution {
   readonly contract: ScriptContract;
   /** Includes that are in the text already. */
   readonly seen: Set<string>;
+  /** In what a script is within: the lines that follow there. */
+  readonly rest?: () => string[];
+}
+
+function resolvedText(source: string, path: string, resolution: Resolution): string {
+  return `${resolved(source, [path], resolution).join("\n")}\n`;
 }
 
 /** Lines of code, without comments. @param stack the file that `source` is, last, and those that include it */
 function resolved(source: string, stack: readonly string[], resolution: Resolution): string[] {
-  return source.split("\n").flatMap((line) => {
+  const lines = source.split("\n");
+  const code: string[] = [];
+  for (const [i, line] of lines.entries()) {
     const { verb, object } = DIRECTIVE.exec(line)?.groups ?? {};
-    if (verb === undefined || object === undefined) return /^\s*(?:--|$)/.test(line) ? [] : [line];
-    const { contract } = resolution;
-    if (verb === "arguments") return [callArguments(contract)];
-    if (verb === "arguments-per-key") return [keyArguments(contract, object)];
-    if (verb === "include") return included(object, stack, resolution);
-    throw new ScriptLoaderError(stack.join(" → "), `there is no directive @${verb}`);
-  });
+    if (verb === undefined || object === undefined) {
+      if (!/^\s*(?:--|$)/.test(line)) code.push(line);
+    } else if (verb === "within") {
+      return [...code, ...within(object, lines.slice(i + 1).join("\n"), stack, resolution)];
+    } else {
+      code.push(...directed(verb, object, stack, resolution));
+    }
+  }
+  return code;
 }
 
-/** Numbers as such, words as they are. What is no number becomes nil, and no arithmetic is done with that. */
+function directed(verb: string, object: string, stack: readonly string[], resolution: Resolution): string[] {
+  const { contract, rest } = resolution;
+  if (verb === "arguments") return [callArguments(contract)];
+  if (verb === "arguments-per-key") return [keyArguments(contract, object)];
+  if (verb === "include") return included(object, stack, resolution);
+  if (verb === "rest" && rest !== undefined) return rest();
+  const problem = verb === "rest" ? "nothing is within it here, for @rest" : `there is no directive @${verb}`;
+  throw new ScriptLoaderError(stack.join(" → "), problem);
+}
+
+/** An include with what follows in the script in its midst. */
+function within(
+  object: string,
+  following: string,
+  stack: readonly string[],
+  resolution: Resolution,
+): string[] {
+  let isPlaced = false;
+  const rest = (): string[] => {
+    isPlaced = true;
+    return resolved(following, stack, resolution);
+  };
+  const code = included(object, stack, { ...resolution, rest });
+  if (isPlaced) return code;
+  throw new ScriptLoaderError(stack.join(" → "), `${object} has no @rest, or is in the text already`);
+}
+
+/** Numbers as such, words as they are. What is no number is an error there and then. */
 function callArguments({ call }: ScriptContract): string {
-  const values = call.map(({ words }, i) => (words ? `ARGV[${i + 1}]` : `tonumber(ARGV[${i + 1}])`));
+  const values = call.map(({ words }, i) => (words ? `ARGV[${i + 1}]` : `ARGV[${i + 1}] + 0`));
   return `local ${names(call)} = ${values.join(", ")}`;
 }
 

@@ -35,15 +35,9 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
---- @include "each-key"
 --- @include "first-index"
---- @include "lifetime"
---- @include "verdict"
 
 local SUM_MODULUS = 4503599627370496
--- More is forgiven, in one microsecond and in all.
-local COUNT_MAX = 4294967295
-local TOTAL_MAX = SUM_MODULUS / 2
 
 local function whole(value)
   return string.format('%.0f', value)
@@ -53,78 +47,79 @@ local function number_at(key, place)
   return tonumber(redis.call('LINDEX', key, whole(place)))
 end
 
-return each_key(function(key, now_us, cost)
-  local newest = redis.call('LRANGE', key, -3, -1)
-  local last_us, sum = tonumber(newest[2]), tonumber(newest[3])
-  if last_us then
-    now_us = math.max(now_us, last_us)
-  end
-  local horizon_us = now_us - window_us
-  local has_log = last_us ~= nil and last_us > horizon_us
+--- @within "each-key"
 
-  -- The first event that is inside the window, and the sum before it.
-  local first, events, base, total = 0, 0, 0, 0
-  if has_log then
-    local oldest = redis.call('LRANGE', key, 0, 1)
-    base = tonumber(oldest[1])
-    events = (redis.call('LLEN', key) - 1) / 2
-    if tonumber(oldest[2]) <= horizon_us then
-      first = first_index(1, events - 1, function(index)
-        return number_at(key, 2 * index + 1) > horizon_us
-      end)
-      base = number_at(key, 2 * first)
-    end
-    total = (sum - base) % SUM_MODULUS
-  end
+local newest = redis.call('LRANGE', key, -3, -1)
+local last_us, sum = tonumber(newest[2]), tonumber(newest[3])
+if last_us then
+  now_us = math.max(now_us, last_us)
+end
+local horizon_us = now_us - window_us
+local has_log = last_us ~= nil and last_us > horizon_us
 
-  if mode == 'refund' then
-    local left = math.max(0, total - cost)
-    if left == 0 and total > 0 then
-      redis.call('DEL', key)
-    elseif left < total then
-      -- The event in which what is left is full.
-      local last = first_index(first, events - 1, function(index)
-        return (number_at(key, 2 * index + 2) - base) % SUM_MODULUS >= left
-      end)
-      redis.call('LSET', key, whole(2 * last + 2), whole((base + left) % SUM_MODULUS))
-      redis.call('LTRIM', key, whole(2 * first), whole(2 * last + 2))
-      last_us = number_at(key, 2 * (last - first) + 1)
-    end
-    total = left
-    cost = 0
+-- The first event that is inside the window, and the sum before it.
+local first, events, base, total = 0, 0, 0, 0
+if has_log then
+  local oldest = redis.call('LRANGE', key, 0, 1)
+  base = tonumber(oldest[1])
+  events = (redis.call('LLEN', key) - 1) / 2
+  if tonumber(oldest[2]) <= horizon_us then
+    first = first_index(1, events - 1, function(index)
+      return number_at(key, 2 * index + 1) > horizon_us
+    end)
+    base = number_at(key, 2 * first)
   end
+  total = (sum - base) % SUM_MODULUS
+end
 
-  if mode == 'check' and cost > 0 and total + cost > capacity then
-    local retry_after_us = 0
-    if cost <= capacity then
-      local excess = total + cost - capacity
-      local leaves = first_index(first, events - 1, function(index)
-        return (number_at(key, 2 * index + 2) - base) % SUM_MODULUS >= excess
-      end)
-      retry_after_us = number_at(key, 2 * leaves + 1) - horizon_us
-    end
-    local reset_after_us = has_log and last_us - horizon_us or 0
-    return refused(cost, capacity, math.max(0, capacity - total), retry_after_us, reset_after_us)
+if mode == 'refund' then
+  local left = math.max(0, total - cost)
+  if left == 0 and total > 0 then
+    redis.call('DEL', key)
+  elseif left < total then
+    -- The event in which what is left is full.
+    local last = first_index(first, events - 1, function(index)
+      return (number_at(key, 2 * index + 2) - base) % SUM_MODULUS >= left
+    end)
+    redis.call('LSET', key, whole(2 * last + 2), whole((base + left) % SUM_MODULUS))
+    redis.call('LTRIM', key, whole(2 * first), whole(2 * last + 2))
+    last_us = number_at(key, 2 * (last - first) + 1)
   end
+  total = left
+  cost = 0
+end
 
-  if cost > 0 then
-    local added = math.min(cost, TOTAL_MAX - total)
-    if not has_log then
-      redis.call('DEL', key)
-      redis.call('RPUSH', key, '0', whole(now_us), whole(added))
-    elseif last_us < now_us then
-      redis.call('RPUSH', key, whole(now_us), whole((sum + added) % SUM_MODULUS))
-    else
-      local event = (sum - tonumber(newest[1])) % SUM_MODULUS
-      added = math.min(added, COUNT_MAX - event)
-      redis.call('LSET', key, -1, whole((sum + added) % SUM_MODULUS))
-    end
-    if first > 0 then
-      redis.call('LTRIM', key, whole(2 * first), -1)
-    end
-    redis.call('PEXPIRE', key, lifetime_ms(window_us, ttl_min_ms))
-    total = total + added
-    last_us = now_us
+local is_refused = mode == 'check' and cost > 0 and total + cost > capacity
+local retry_after_us = 0
+if is_refused and cost <= capacity then
+  local excess = total + cost - capacity
+  local leaves = first_index(first, events - 1, function(index)
+    return (number_at(key, 2 * index + 2) - base) % SUM_MODULUS >= excess
+  end)
+  retry_after_us = number_at(key, 2 * leaves + 1) - horizon_us
+elseif cost > 0 and not is_refused then
+  -- More than 2^51 is forgiven, and 2^32 in one microsecond.
+  local added = math.min(cost, SUM_MODULUS / 2 - total)
+  if not has_log then
+    redis.call('DEL', key)
+    redis.call('RPUSH', key, '0', whole(now_us), whole(added))
+  elseif last_us < now_us then
+    redis.call('RPUSH', key, whole(now_us), whole((sum + added) % SUM_MODULUS))
+  else
+    local event = (sum - tonumber(newest[1])) % SUM_MODULUS
+    added = math.min(added, 4294967295 - event)
+    redis.call('LSET', key, -1, whole((sum + added) % SUM_MODULUS))
   end
-  return allowed(math.max(0, capacity - total), total > 0 and last_us - horizon_us or 0)
-end)
+  if first > 0 then
+    redis.call('LTRIM', key, whole(2 * first), -1)
+  end
+  local kept_us = window_us
+  --- @include "lifetime"
+  redis.call('PEXPIRE', key, ttl_ms)
+  total = total + added
+  last_us = now_us
+end
+
+local remaining = math.max(0, capacity - total)
+local reset_after_us = total > 0 and last_us - horizon_us or 0
+--- @include "verdict"

@@ -32,69 +32,54 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
---- @include "each-key"
---- @include "lifetime"
---- @include "verdict"
+--- @within "each-key"
 
--- More is forgiven.
-local COUNT_MAX = 4294967295
-
--- When `count` of a finished window weighs at most `room` units, counted from that window's end.
-local function faded_after_us(count, room)
-  return window_us - math.floor(room * window_us / count)
+local current, previous = 0, 0
+local state = redis.call('GET', key)
+if state then
+  local last_us, counted, before = struct.unpack('>ddd', state)
+  now_us = math.max(now_us, last_us)
+  local passed = math.floor(now_us / window_us) - math.floor(last_us / window_us)
+  if passed == 0 then
+    current, previous = counted, before
+  elseif passed == 1 then
+    previous = counted
+  end
+end
+local units = cost
+if mode == 'refund' then
+  local newest = math.min(cost, current)
+  local older = math.min(cost - newest, previous)
+  current, previous = current - newest, previous - older
+  units = -newest - older
+  cost = 0
 end
 
-return each_key(function(key, now_us, cost)
-  local current, previous = 0, 0
-  local state = redis.call('GET', key)
-  if state then
-    local last_us, counted, before = struct.unpack('>ddd', state)
-    now_us = math.max(now_us, last_us)
-    local passed = math.floor(now_us / window_us) - math.floor(last_us / window_us)
-    if passed == 0 then
-      current, previous = counted, before
-    elseif passed == 1 then
-      previous = counted
-    end
+local elapsed_us = now_us % window_us
+-- In units times microseconds. A weight beyond 2^53 is inexact, but then it is beyond any room as well.
+local weight = previous * (window_us - elapsed_us)
+local is_refused = mode == 'check' and cost > 0 and (capacity - current - cost) * window_us < weight
+local retry_after_us = 0
+if is_refused and cost <= capacity then
+  -- The count of a finished window fades into the room for it so long after that window's end.
+  local count, room, end_us = previous, capacity - cost - current, 0
+  if room < 0 then
+    count, room, end_us = current, capacity - cost, window_us
   end
-  local elapsed_us = now_us % window_us
-  local function write()
-    local ttl_ms = lifetime_ms(2 * window_us - elapsed_us, ttl_min_ms)
-    redis.call('SET', key, struct.pack('>ddd', now_us, current, previous), 'PX', ttl_ms)
-  end
-  if mode == 'refund' then
-    local newest = math.min(cost, current)
-    local older = math.min(cost - newest, previous)
-    current, previous = current - newest, previous - older
-    if newest + older > 0 then
-      write()
-    end
-    cost = 0
-  end
-  -- In units times microseconds. A weight beyond 2^53 is inexact, but then it is beyond any room as well.
-  local weight = previous * (window_us - elapsed_us)
-  local fits = (capacity - current - cost) * window_us >= weight
-  local is_refused = mode == 'check' and cost > 0 and not fits
-  local retry_after_us = 0
-  if is_refused and cost <= capacity then
-    if current + cost <= capacity then
-      retry_after_us = faded_after_us(previous, capacity - cost - current) - elapsed_us
-    else
-      retry_after_us = window_us + faded_after_us(current, capacity - cost) - elapsed_us
-    end
-  elseif cost > 0 and not is_refused then
-    current = math.min(current + cost, COUNT_MAX)
-    write()
-  end
-  local remaining = math.max(0, math.floor(((capacity - current) * window_us - weight) / window_us))
-  local reset_after_us = 0
-  if current > 0 then
-    reset_after_us = 2 * window_us - elapsed_us
-  elseif previous > 0 then
-    reset_after_us = window_us - elapsed_us
-  end
-  if is_refused then
-    return refused(cost, capacity, remaining, retry_after_us, reset_after_us)
-  end
-  return allowed(remaining, reset_after_us)
-end)
+  retry_after_us = end_us + window_us - math.floor(room * window_us / count) - elapsed_us
+elseif units ~= 0 and not is_refused then
+  -- More than 2^32 is forgiven.
+  current = math.min(current + cost, 4294967295)
+  local kept_us = 2 * window_us - elapsed_us
+  --- @include "lifetime"
+  redis.call('SET', key, struct.pack('>ddd', now_us, current, previous), 'PX', ttl_ms)
+end
+
+local remaining = math.max(0, math.floor(((capacity - current) * window_us - weight) / window_us))
+local reset_after_us = 0
+if current > 0 then
+  reset_after_us = 2 * window_us - elapsed_us
+elseif previous > 0 then
+  reset_after_us = window_us - elapsed_us
+end
+--- @include "verdict"

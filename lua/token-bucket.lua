@@ -32,28 +32,19 @@ Errors
   OOM, READONLY, WRONGTYPE, ...       Redis' own, before anything of the key at hand is written
 ]]
 --- @arguments
+--- @within "each-key"
 --- @include "debt"
---- @include "each-key"
---- @include "verdict"
+--- @include "debt-change"
 
-return each_key(function(key, now_us, cost)
-  local full = capacity * interval
-  local missing
-  now_us, missing = owed(key, now_us, interval, ticks_per_us)
-  if mode ~= 'check' then
-    missing = told(mode, key, now_us, missing, cost, capacity, interval, ticks_per_us, ttl_min_ms)
-    cost = 0
-  end
-  local level = full - missing
-  local taken = cost * interval
-  if taken <= level or cost == 0 then
-    if cost > 0 then
-      missing = owe(key, now_us, missing + taken, interval, ticks_per_us, ttl_min_ms)
-      level = full - missing
-    end
-    return allowed(math.max(0, math.floor(level / interval)), math.ceil(missing / ticks_per_us))
-  end
-  local tokens = math.max(0, math.floor(level / interval))
-  local retry_after_us = math.ceil((taken - level) / ticks_per_us)
-  return refused(cost, capacity, tokens, retry_after_us, math.ceil(missing / ticks_per_us))
-end)
+local full = capacity * interval
+local level = full - debt
+local taken = cost * interval
+local is_refused = mode == 'check' and cost > 0 and taken > level
+local retry_after_us = is_refused and math.ceil((taken - level) / ticks_per_us)
+if units ~= 0 and not is_refused then
+  --- @include "debt-write"
+  level = full - debt
+end
+local remaining = math.max(0, math.floor(level / interval))
+local reset_after_us = math.ceil(debt / ticks_per_us)
+--- @include "verdict"

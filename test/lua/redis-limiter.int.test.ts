@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
@@ -222,11 +222,7 @@ async function serverUs(): Promise<number> {
 /** Copies a script with the arguments of its header the other way round. */
 function turnArgumentsRound(name: string, folder: string): void {
   const source = join(import.meta.dirname, "../../lua");
-  mkdirSync(join(folder, "includes"));
-  for (const include of ["debt", "each-key", "first-index", "lifetime", "verdict"]) {
-    const path = join("includes", `${include}.lua`);
-    writeFileSync(join(folder, path), readFileSync(join(source, path)));
-  }
+  cpSync(join(source, "includes"), join(folder, "includes"), { recursive: true });
   const turned = readFileSync(join(source, `${name}.lua`), "utf8").replaceAll(
     /(?<=^Arguments.*\n)(?: {2}\w.*\n)+/gm,
     (fields) => `${fields.trimEnd().split("\n").toReversed().join("\n")}\n`,
@@ -284,7 +280,8 @@ it("lifetimes are whole milliseconds that cover what they are for, and never 0",
     join(folder, "includes/lifetime.lua"),
     readFileSync(join(import.meta.dirname, "../../lua/includes/lifetime.lua")),
   );
-  const body = '--- @include "lifetime"\nreturn lifetime_ms(tonumber(ARGV[1]), tonumber(ARGV[2]))\n';
+  const numbers = "local kept_us, ttl_min_ms = ARGV[1] + 0, ARGV[2] + 0";
+  const body = `${numbers}\n--- @include "lifetime"\nreturn ttl_ms\n`;
   writeFileSync(join(folder, "test.lua"), `${header}]]\n${body}`);
   const { text } = loadScript("test", folder);
   rmSync(folder, { recursive: true });

@@ -67,7 +67,7 @@ describe("a script", () => {
     const body = "--- @arguments\nfor i = 1, #KEYS do\n  --- @arguments-per-key i\nend\n";
     const { text } = loadScript("test", folderOf({ "test.lua": HEADER + body }));
     expect(text.split("\n")).toEqual([
-      "local mode, capacity = ARGV[1], tonumber(ARGV[2])",
+      "local mode, capacity = ARGV[1], ARGV[2] + 0",
       "for i = 1, #KEYS do",
       "local now_us, cost = ARGV[2 * i + 1], ARGV[2 * i + 2]",
       "end",
@@ -82,6 +82,25 @@ describe("a script", () => {
       "includes/b.lua": "-- What b is.\nlocal b = 1\n",
     });
     expect(loadScript("test", folder).text).toBe("local b = 1\nlocal a = b\nreturn 1\n");
+  });
+
+  it("goes on where what it is within says so", () => {
+    const folder = folderOf({
+      "test.lua": `${HEADER}local a = 1\n--- @within "loop"\n--- @include "b"\n--- @include "c"\nuse(b)\n`,
+      "includes/loop.lua": '--- @include "b"\nfor i = 1, 2 do\n  --- @rest\nend\nreturn a\n',
+      "includes/b.lua": "local b = 1\n",
+      "includes/c.lua": "local c = 1\n",
+    });
+    expect(loadScript("test", folder).text.split("\n")).toEqual([
+      "local a = 1",
+      "local b = 1",
+      "for i = 1, 2 do",
+      "local c = 1",
+      "use(b)",
+      "end",
+      "return a",
+      "",
+    ]);
   });
 });
 
@@ -123,6 +142,16 @@ describe("a script is refused", () => {
       "test.lua: there is no directive @argument",
     ],
     [
+      "that is within what has no place for it",
+      { "test.lua": `${HEADER}--- @within "a"\nreturn 1\n`, "includes/a.lua": "local a = 1\n" },
+      'test.lua: "a" has no @rest, or is in the text already',
+    ],
+    [
+      "that includes what others are within",
+      { "test.lua": `${HEADER}--- @include "a"\n`, "includes/a.lua": "--- @rest\n" },
+      "test.lua → includes/a.lua: nothing is within it here, for @rest",
+    ],
+    [
       "that names an include without quotes",
       { "test.lua": `${HEADER}--- @include a\n` },
       'test.lua: an include is written @include "name", not a',
@@ -141,7 +170,7 @@ describe("a script is refused", () => {
 const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\btostring\b/, "rounds to 14 digits: string.format('%.0f', …)"],
   [/%d|%s|%g/, "string.format('%.0f', …) is exact for every whole number"],
-  [/'PX', (?!ttl_ms|lifetime_ms)|'PEXPIRE', key, (?!lifetime_ms)/, "a lifetime comes from lifetime_ms"],
+  [/'(?:PX|PEXPIRE)', (?!(?:key, )?ttl_ms)/, "a lifetime comes from includes/lifetime.lua"],
   [/redis\.pcall/, "an error must reach the caller"],
   [/'(?:INCR|INCRBY|EXPIRE|EX|SETEX|HSET)'/, "state is written with its expiry, in µs"],
   [/\bARGV\[|\bKEYS\[(?!i\])/, "arguments have names: --- @arguments"],
