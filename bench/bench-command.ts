@@ -20,6 +20,7 @@ import { headerFromFlags, TRACE_FLAGS } from "./trace-flags.ts";
 import { generateEvents } from "./trace-generator.ts";
 import { readTrace } from "./trace-reader.ts";
 import { KEYS_MAX, type Trace } from "./trace.ts";
+import { warmUp } from "./warm-up.ts";
 
 /** Short names, as they stand in tables. */
 const ALGOS: ReadonlyMap<string, AlgorithmName> = new Map([
@@ -33,7 +34,6 @@ const ALGOS: ReadonlyMap<string, AlgorithmName> = new Map([
   ["cwindow", "conservative-window"],
 ]);
 
-const WARM_UP_EVENTS = 100_000;
 /** How long somebody who looks at a run may have to wait. */
 const BREATH_US = 10_000;
 
@@ -71,9 +71,7 @@ export async function measuredRow(flags: Flags, nowUs: () => number): Promise<Ro
   const options = { pace, nowUs, batch };
   const opened = (some: EventColumns): Promise<Backend> =>
     source.open({ events: some, names }, params, header.seed ?? 0);
-  // On a throw-away backend, so that the first requests do not pay for the compiler.
-  const warmUp = events.first(WARM_UP_EVENTS);
-  await drive(warmUp, await opened(warmUp), { ...options, pace: "max" });
+  await warmUp(events, opened, options);
   const backend = await opened(events);
   await held(backend, hold, events.atUs[0]!);
   const { result, footprint } = await driven(events, backend, options, metricsPort);

@@ -43,6 +43,13 @@ export class EventColumns {
     return head;
   }
 
+  /** Those before a moment, sharing the columns. */
+  before(atUs: number): EventColumns {
+    let count = 0;
+    while (count < this.count && this.atUs[count]! < atUs) count += 1;
+    return this.first(count);
+  }
+
   clear(): void {
     this.count = 0;
   }

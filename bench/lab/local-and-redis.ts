@@ -9,6 +9,7 @@ import { drive, type DriveOptions } from "../driver.ts";
 import { LocalBackend } from "../local-backend.ts";
 import { RedisBackend, type RedisUse } from "../redis-backend.ts";
 import { RedisNodes } from "../redis-nodes.ts";
+import { warmUp } from "../warm-up.ts";
 import { withEffort } from "./effort.ts";
 import type { Experiment, Finding, Scale } from "./experiment.ts";
 import { labTrace, type LabTrace } from "./lab-trace.ts";
@@ -104,9 +105,7 @@ async function measured(run: Run, trace: LabTrace, nodes: RedisNodes): Promise<F
   const { algorithm, backend, rate } = run;
   const isRemote = backend === "redis";
   const options: DriveOptions = { pace: rate === null ? "max" : "real", nowUs, batch: 1_024 };
-  // Before the clock starts: the compiler, and a connection at work.
-  const warmUp = { ...trace, events: trace.events.first(Math.ceil(trace.events.count / 10)) };
-  await drive(warmUp.events, await opened(run, warmUp, nodes), { ...options, pace: "max" });
+  await warmUp(trace.events, async (events) => opened(run, { ...trace, events }, nodes), options);
   const decider = await opened(run, trace, nodes);
   const { value, effort } = await withEffort(
     isRemote ? nodes : undefined,
