@@ -94,7 +94,7 @@ async function cluster(): Promise<TestNatsServer[]> {
 /** Checks of one key after the other: how they ended, one by one. */
 class Traffic {
   readonly outcomes = new Map<string, number>();
-  /** Checks that were decided, by key. */
+  /** Checks that were charged, by key. */
   readonly charged = new Map<string, number>();
   #isOver = false;
   readonly #loops: Promise<void>[];
