@@ -108,7 +108,7 @@ export class OwnedShards {
   /** The shard is somebody else's, or what was told of it is not to become ours. */
   dismiss(shard: number): void {
     this.#lending.book.dropShard(shard);
-    this.#staged.get(shard)?.keys.clear();
+    this.#admission.table.discard(this.#staged.get(shard)?.keys);
     this.#staged.delete(shard);
     this.#frozen.delete(shard);
     this.open[shard] = undefined;

@@ -146,6 +146,7 @@ export class RegionMember {
     // Without a lease there is nothing to hand over: others take it, or have taken it.
     if (this.#isFenced) this.#left.resolve();
     this.#step({ kind: "leave" });
+    this.#courier?.handoffs.withdraw(this.#options.clock.monotonicUs());
   }
 
   /** Ends at once, without a goodbye: what was held is taken over from the journal. */

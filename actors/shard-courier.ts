@@ -6,11 +6,11 @@ import type { NatsConnection, Subscription } from "@nats-io/transport-node";
 import { StatePageReader } from "../algorithms/state-page-reader.ts";
 import type { Clock } from "../core/clock.ts";
 import { ParlError } from "../core/errors.ts";
-import { micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 import { encodeJson, errorBody } from "../core/wire-json.ts";
 import { Handoffs } from "./handoff/handoffs.ts";
 import type { Member } from "./handoff/member.ts";
-import type { HandoffEnded, HandoffOutbox, StagedShard } from "./handoff/transfer.ts";
+import type { HandoffEnded, HandoffOutbox, LeavingShard, StagedShard } from "./handoff/transfer.ts";
 import { natsOutbox } from "./nats-host.ts";
 import type { LeaseStore } from "./placement/lease-store.ts";
 import type { BucketEntry } from "./placement/placement-event.ts";
@@ -51,7 +51,7 @@ export class ShardCourier {
       self,
       outbox: this.#outbox(),
       draw,
-      travelling: (shard) => this.#travelling(shard),
+      leaving: (shard) => this.#leaving(shard),
       staging: (shard) => this.#staging(shard),
       refused,
     });
@@ -90,12 +90,19 @@ export class ShardCourier {
     }
   }
 
-  #travelling(shard: number) {
-    const { host, epochOf } = this.#options;
+  #leaving(shard: number): LeavingShard | undefined {
+    const { clock, host, epochOf } = this.#options;
+    const { admission, owned } = host.actor;
     const epoch = epochOf(shard);
-    const keys = host.actor.admission.table.keys(shard);
+    const keys = admission.table.keys(shard);
     if (epoch === undefined || keys === undefined) return undefined;
-    return { table: travellingKeys(keys, () => this.#options.clock.wallUs()), epoch };
+    const wallUs = (): Micros => clock.wallUs();
+    const closing = () => ({
+      nowUs: wallUs(),
+      loans: owned.loans(shard),
+      answeredIds: owned.answeredIds(shard),
+    });
+    return { table: travellingKeys(keys, wallUs), epoch, closing };
   }
 
   #staging(shard: number): StagedShard {
@@ -120,9 +127,7 @@ export class ShardCourier {
         host.whenQuiet(shard, () => {
           // Other shards' checks and the public subjects must not charge it either.
           host.actor.owned.freeze(shard);
-          const answeredIds = host.actor.owned.answeredIds(shard);
-          const closing = { nowUs: clock.wallUs(), loans: host.actor.owned.loans(shard), answeredIds };
-          this.handoffs.frozen(transfer, closing, clock.monotonicUs());
+          this.handoffs.frozen(transfer, clock.monotonicUs());
         });
       },
       unfreeze: (shard) => {

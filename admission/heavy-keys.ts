@@ -238,8 +238,6 @@ export class HeavyKeys implements Reaper {
     return ((this.#tick() - flags) & TICK_MASK) > TICKS_IDLE;
   }
 
-  release(): void {}
-
   /** So much of the key is unjournalled, neither more nor less. @returns its entry, made if need be */
   #know(high: number, low: number, units: number, nowUs: Micros): number {
     if (nowUs > this.#nowUs) this.#nowUs = nowUs;

@@ -6,7 +6,7 @@
  *
  * A shard moves to another process as state pages while it goes on deciding:
  *
- *      giver    startTracking ─▶ writePage … ─▶ writeDirtyPage … ─▶ (decides no more) writeDirtyPage … ─▶ clear
+ *      giver    startTracking ─▶ writePage … ─▶ writeDirtyPage … ─▶ (decides no more) writeDirtyPage … ─▶ dispose
  *      taker    adoptPage, in that order ─▶ adopt(own policies)
  *
  * or out of a journal, which then says `recover` for what was spent and not written. Pages carry the numbers
@@ -304,8 +304,7 @@ export class ShardKeys {
   /**
    * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
    * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, once.
-   * After all pages, before the first check; to exhaust every key because what is here cannot be trusted, `clear`
-   * first.
+   * After all pages, before the first check; of new keys that hold nothing, it exhausts whatever key comes.
    *
    * @param unitsOf what one key may have spent; nothing matters where `onCrash` lets every key start afresh
    */
@@ -323,14 +322,21 @@ export class ShardKeys {
     this.#reserved.clear();
   }
 
-  /** Forgets everything and gives all memory back. */
-  clear(): void {
-    for (const holding of this.#holdings) if (holding !== undefined) this.#retire(holding);
-    this.#holdings = [];
-    this.#limiters = [];
-    this.#reserved.clear();
-    this.#revision = this.#policies.revision;
-    this.#sweepNext = 0;
+  /**
+   * Drops the keys of so many slots, and gives a limiter's memory back with the last of them. From the first call on
+   * the keys must not be used otherwise.
+   *
+   * @returns whether that was all
+   */
+  dispose(slots = Infinity): boolean {
+    for (; this.#holdings.length > 0; this.#holdings.pop()) {
+      const holding = this.#holdings.at(-1);
+      if (holding === undefined) continue;
+      if (!holding.limiter.dispose(slots)) return false;
+      holding.dirty?.dispose();
+      holding.forgotten.clear();
+    }
+    return true;
   }
 
   #writeDirty(dirty: KeySet, page: StatePageWriter): void {

@@ -12,6 +12,9 @@ import type { PolicySet } from "./policy-set.ts";
 import type { Reservations } from "./reservations.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
+/** Of keys that were let go, per sweep: a fraction of a millisecond's worth. */
+const DISPOSED_SLOTS = 4_096;
+
 export class ShardTable {
   readonly shards: number;
   /** Who holds how many of the keys of all shards that are here, on their way in or out as well. */
@@ -26,6 +29,8 @@ export class ShardTable {
   readonly #frozen: (ShardKeys | undefined)[];
   /** By shard; undefined where nothing is journalled. */
   readonly #journals: (JournalledKeys | undefined)[];
+  /** Keys that were let go and still hold memory. */
+  readonly #leaving: ShardKeys[] = [];
   #sweepNext = 0;
 
   constructor(shards: number, policies: PolicySet, budget: MemoryBudget) {
@@ -69,11 +74,16 @@ export class ShardTable {
 
   /** Lets go of a shard and forgets its keys. */
   close(shard: number): void {
-    this.keys(shard)?.clear();
+    this.discard(this.keys(shard));
     this.#keys[shard] = undefined;
     this.#frozen[shard] = undefined;
     this.#journals[shard]?.dispose();
     this.#journals[shard] = undefined;
+  }
+
+  /** Forgets keys that were never opened: many of them little by little, with every sweep. */
+  discard(keys: ShardKeys | undefined): void {
+    if (keys?.dispose(DISPOSED_SLOTS) === false) this.#leaving.push(keys);
   }
 
   isOpen(shard: number): boolean {
@@ -135,8 +145,9 @@ export class ShardTable {
     for (const journal of this.#journals) journal?.adopt(policies);
   }
 
-  /** Drops some idle keys of the next shard in turn. */
+  /** Drops some idle keys of the next shard in turn, and some of one that was let go. */
   sweep(nowUs: Micros): void {
+    if (this.#leaving[0]?.dispose(DISPOSED_SLOTS) === true) this.#leaving.shift();
     this.#sweepNext = (this.#sweepNext + 1) % this.shards;
     this.decided(this.#sweepNext, nowUs)?.sweep(nowUs);
     this.#journals[this.#sweepNext]?.sweep(nowUs);

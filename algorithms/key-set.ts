@@ -6,7 +6,7 @@ import { KeyTable, placeAt, type Reaper } from "./key-table.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 
 /** Nothing in a set is dropped but by name. */
-const KEEP_ALL: Reaper = { isIdle: () => false, release: () => {} };
+const KEEP_ALL: Reaper = { isIdle: () => false };
 
 export class KeySet {
   readonly #table: KeyTable;

@@ -38,8 +38,8 @@ const TAGS = 2 ** 16;
 export interface Reaper {
   /** Whether dropping the entry loses nothing. */
   isIdle(words: Uint32Array, at: number): boolean;
-  /** Called before an entry is dropped. */
-  release(words: Uint32Array, at: number): void;
+  /** Called before an entry is dropped, if its state is more than its words. */
+  release?(words: Uint32Array, at: number): void;
 }
 
 /** Told of a key: 32 bits each, of either sign. */
@@ -197,10 +197,26 @@ export class KeyTable {
     this.#budget.force(this.bytes);
   }
 
-  /** Gives all memory back; the table must not be used any more. */
-  dispose(): void {
-    this.forEach((words, at) => this.#letGo(words, at));
+  /**
+   * Drops what is in the next so many slots, and gives the memory back with the last of them: a million keys at
+   * once would be a pause of tens of milliseconds. From the first call on the table must not be used otherwise.
+   *
+   * @returns whether that was all
+   */
+  dispose(slots = Infinity): boolean {
+    if (this.#census !== undefined || this.#reaper.release !== undefined) {
+      let left = slots;
+      for (const array of this.#arrays()) {
+        const { words, stride } = array;
+        for (; array.floor < words.length; array.floor += stride) {
+          if (left <= 0) return false;
+          left -= 1;
+          if (words[array.floor] !== 0) this.#letGo(words, array.floor);
+        }
+      }
+    }
     this.#budget.release(this.bytes);
+    return true;
   }
 
   /** Offset into `words` of the first entry at or after a place (`placeOf`), or −1. */
@@ -270,7 +286,7 @@ export class KeyTable {
   #letGo(words: Uint32Array, at: number): void {
     const high = words[at] as number;
     if (isMarked(high)) this.#census?.count(high, (words[at + 1] as number) >>> 16, -1);
-    this.#reaper.release(words, at);
+    this.#reaper.release?.(words, at);
   }
 
   /** In hash order. */

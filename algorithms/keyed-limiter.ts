@@ -286,11 +286,12 @@ export class KeyedLimiter implements Reaper {
     this.#table.clear();
   }
 
-  /** Gives all memory back; the limiter must not be used any more. */
-  dispose(): void {
+  /** Drops the keys of so many slots, the last ones with all memory. @returns whether that was all (key-table.ts) */
+  dispose(slots = Infinity): boolean {
     this.#arrears.drop(this.#algorithm);
-    this.#table.dispose();
+    if (!this.#table.dispose(slots)) return false;
     this.#outside.hold(0);
+    return true;
   }
 
   isIdle(words: Uint32Array, at: number): boolean {

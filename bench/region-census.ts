@@ -5,6 +5,8 @@ import { ParlError } from "../core/errors.ts";
 
 const POLL_MS = 10;
 const CENSUS_WITHIN_MS = 2_000;
+/** Between two handoffs of one process there is never so long. */
+const STILL_MS = 2_000;
 /** Nothing that is waited for here takes a fraction of this. */
 const PATIENCE_MS = 60_000;
 
@@ -15,7 +17,12 @@ export interface Census {
     readonly owned: readonly unknown[];
     readonly keys: number;
     readonly tallies: {
-      readonly handoffs: { readonly given: number; readonly frozenUs: number; readonly frozenMaxUs: number };
+      readonly handoffs: {
+        readonly given: number;
+        readonly frozenUs: number;
+        readonly frozenMaxUs: number;
+        readonly undecidedUs: number;
+      };
     };
   }[];
 }
@@ -28,6 +35,23 @@ export function untilBalanced(nats: NatsConnection, processes: number, shards: n
     nats,
     ({ members }) => members.length === processes && members.every(({ owned }) => owned.length <= most),
   );
+}
+
+/** Waits until no shard is on its way any more: then whoever joined has all that it will have. */
+export async function untilStill(nats: NatsConnection): Promise<Census> {
+  let given = -1;
+  let sinceMs = 0;
+  return untilOwned(nats, (census) => {
+    const nowGiven = shardsGiven(census);
+    if (nowGiven !== given) sinceMs = performance.now();
+    given = nowGiven;
+    return performance.now() - sinceMs >= STILL_MS;
+  });
+}
+
+/** Handoffs so far. */
+export function shardsGiven({ members }: Census): number {
+  return members.reduce((sum, { tallies }) => sum + tallies.handoffs.given, 0);
 }
 
 /**

@@ -2,8 +2,8 @@
  * `npm run bench:region`: what several actor processes do for a region, everything real and on loopback.
  *
  *      throughput     packed checks a second with 1, 2, … processes, keys drawn by Zipf
- *      scaling out    one process joins while checks run: how long until it has its share, checks failed, and for
- *                     how long a shard on its way decides nothing, in the mean and at most
+ *      scaling out    one process joins while checks run: how long until it has its share, checks failed; for how
+ *                     long a shard on its way is frozen, in the mean and at most, and until its next owner decides
  *      graceful end   SIGTERM while checks run: how long until it has handed over, checks failed
  *      takeover       kill -9: how long until every shard has an owner again
  *
@@ -21,7 +21,7 @@ import { runCommand } from "./command.ts";
 import type { Flags } from "./flags.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { Progress } from "./progress.ts";
-import { untilBalanced, untilOwned, type Census } from "./region-census.ts";
+import { shardsGiven, untilBalanced, untilOwned, untilStill, type Census } from "./region-census.ts";
 import { startRegion, type RegionProcess } from "./region-process.ts";
 import { alignedTable, median, spokenCount } from "./report.ts";
 import { Zipf } from "./zipf.ts";
@@ -165,18 +165,21 @@ class Scene {
     const before = givenIn(await untilOwned(this.#nats, () => true));
     const startedMs = performance.now();
     this.#added.push(await this.#region.addActor(`b${this.processes}`));
-    const census = await untilBalanced(this.#nats, this.processes, this.#shards);
+    await untilBalanced(this.#nats, this.processes, this.#shards);
     const tookMs = performance.now() - startedMs;
+    const census = await untilStill(this.#nats);
     const rows = [this.#row("a process joins, until it has its share", tookMs, "ms", await load.stop())];
     const after = givenIn(census);
     const given = after.given - before.given;
     const keys = census.members.reduce((sum, member) => sum + member.keys, 0);
-    const what = `… each shard of ${spokenCount(keys / this.#shards)} keys decides nothing for`;
+    const shard = `… each shard of ${spokenCount(keys / this.#shards)} keys`;
+    const meanMs = (of: "frozenUs" | "undecidedUs"): number => (after[of] - before[of]) / US_PER_MS / given;
     // With few shards it may have been nobody's turn.
     if (given > 0)
       rows.push(
-        this.#row(what, (after.frozenUs - before.frozenUs) / US_PER_MS / given, "ms", 0),
+        this.#row(`${shard} is frozen for`, meanMs("frozenUs"), "ms", 0),
         this.#row("… the longest so far", after.frozenMaxUs / US_PER_MS, "ms", 0),
+        this.#row("… until its next owner has confirmed", meanMs("undecidedUs"), "ms", 0),
       );
     return rows;
   }
@@ -252,16 +255,22 @@ function exhaustedKeys(): string[] {
   return Array.from({ length: EXHAUSTED_KEYS }, (_, i) => `exhausted-${i}`);
 }
 
-/** Shards handed over so far, and for how long they decided nothing. */
-function givenIn({ members }: Census): { given: number; frozenUs: number; frozenMaxUs: number } {
-  return members.reduce(
-    (sum, { tallies: { handoffs } }) => ({
-      given: sum.given + handoffs.given,
-      frozenUs: sum.frozenUs + handoffs.frozenUs,
-      frozenMaxUs: Math.max(sum.frozenMaxUs, handoffs.frozenMaxUs),
-    }),
-    { given: 0, frozenUs: 0, frozenMaxUs: 0 },
-  );
+interface Given {
+  readonly given: number;
+  readonly frozenUs: number;
+  readonly frozenMaxUs: number;
+  readonly undecidedUs: number;
+}
+
+/** Shards handed over so far, and for how long they were frozen. */
+function givenIn(census: Census): Given {
+  const handoffs = census.members.map(({ tallies }) => tallies.handoffs);
+  return {
+    given: shardsGiven(census),
+    frozenUs: handoffs.reduce((sum, { frozenUs }) => sum + frozenUs, 0),
+    frozenMaxUs: Math.max(...handoffs.map(({ frozenMaxUs }) => frozenMaxUs)),
+    undecidedUs: handoffs.reduce((sum, { undecidedUs }) => sum + undecidedUs, 0),
+  };
 }
 
 function drawKeys(flags: Flags): string[] {

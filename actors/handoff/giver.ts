@@ -40,11 +40,10 @@ import { ParkedMessages, type ShardMessage } from "./parked-messages.ts";
 import {
   SILENCE_MAX_US,
   type CasAnswer,
-  type ClosingState,
   type HandoffEnded,
   type HandoffOutbox,
+  type LeavingShard,
   type OwnerRecord,
-  type TravellingShard,
 } from "./transfer.ts";
 
 const ROUNDS_MAX = 8;
@@ -60,7 +59,7 @@ const FINAL_PATIENCE_US = 10_000_000;
 export type GiverEvent =
   | { readonly kind: "message"; readonly message: HandoffMessage }
   | { readonly kind: "bad-message"; readonly error: ParlError }
-  | { readonly kind: "frozen"; readonly closing: ClosingState }
+  | { readonly kind: "frozen" }
   | { readonly kind: "cas-answer"; readonly answer: CasAnswer }
   | { readonly kind: "owner-seen"; readonly owner: OwnerRecord }
   | { readonly kind: "peer-gone" }
@@ -69,14 +68,11 @@ export type GiverEvent =
   | { readonly kind: "lost" }
   | { readonly kind: "tick" };
 
-export interface GiverFacts {
+export interface GiverFacts extends LeavingShard {
   readonly self: Member;
   readonly taker: Member;
   readonly shard: number;
   readonly transfer: number;
-  /** Under which this process owns the shard. */
-  readonly epoch: number;
-  readonly table: TravellingShard;
   readonly pageBytes: number;
   readonly parkedWeightMax?: number;
 }
@@ -102,7 +98,6 @@ export class Giver {
   #frozeUs = 0;
   #frozenForUs = 0;
   #isLongFreeze = false;
-  #closing: ClosingState | undefined;
   #final: Uint8Array | undefined;
   /** When to try the CAS, or FINAL, again. */
   #retryUs = Infinity;
@@ -159,7 +154,7 @@ export class Giver {
         this.#abort(event.error, outbox);
         break;
       case "frozen":
-        this.#frozen(event.closing, monotonicUs);
+        this.#frozen(monotonicUs);
         break;
       case "cas-answer":
         this.#casAnswer(event.answer, monotonicUs, outbox);
@@ -196,8 +191,11 @@ export class Giver {
         this.#state = "settling";
         this.#readyUs = monotonicUs;
         this.#progressUs = monotonicUs;
+        // A rehearsal, while nobody waits: an end too large is found out, and code that has never run, or not for
+        // long, takes its milliseconds now.
+        this.#layOut([], outbox);
       } else if (message.kind === "final-ack" && this.#state === "closing") {
-        this.#end("moved", outbox, { isConfirmed: true });
+        this.#end("moved", outbox, { isConfirmed: true, undecidedUs: monotonicUs - this.#frozeUs });
       } else if (message.kind === "abort") {
         const error = decodeError(message.payload);
         if (this.#state === "closing") this.#end("moved", outbox, { error });
@@ -244,10 +242,9 @@ export class Giver {
     }
   }
 
-  #frozen(closing: ClosingState, monotonicUs: Micros): void {
+  #frozen(monotonicUs: Micros): void {
     if (this.#state !== "freezing") return;
     this.#state = "draining";
-    this.#closing = closing;
     this.#progressUs = monotonicUs;
     this.#isLongFreeze = !this.#window.hasFewDirty(true);
   }
@@ -255,23 +252,25 @@ export class Giver {
   /** Everything sent has arrived, and nothing changes any more. */
   #move(outbox: HandoffOutbox): void {
     const { shard, transfer, taker, epoch } = this.facts;
-    const final = encodeFinal({
-      epoch: 0,
-      pages: this.#window.sent,
-      dirty: this.#window.rest(),
-      answered: this.#answered.subjects(),
-      ...(this.#closing as ClosingState),
-    });
+    this.#final = this.#layOut(this.#window.rest(), outbox);
+    if (this.#final === undefined) return;
+    this.#state = "moving";
+    outbox.casOwner(shard, transfer, taker, epoch);
+  }
+
+  /** FINAL as of now, without the epoch, which is known last. undefined when it cannot be sent: then all is over. */
+  #layOut(dirty: readonly Uint8Array[], outbox: HandoffOutbox): Uint8Array | undefined {
+    const pages = this.#window.sent;
+    const answered = this.#answered.subjects();
+    const final = encodeFinal({ epoch: 0, pages, dirty, answered, ...this.facts.closing() });
     try {
       finalChunks(final);
+      return final;
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
       this.#abort(error, outbox);
-      return;
+      return undefined;
     }
-    this.#final = final;
-    this.#state = "moving";
-    outbox.casOwner(shard, transfer, taker, epoch);
   }
 
   #casAnswer(answer: CasAnswer, monotonicUs: Micros, outbox: HandoffOutbox): void {
@@ -360,7 +359,7 @@ export class Giver {
   #end(
     outcome: HandoffEnded["outcome"],
     outbox: HandoffOutbox,
-    more: { readonly isConfirmed?: boolean; readonly error?: ParlError } = {},
+    more: Partial<Pick<HandoffEnded, "isConfirmed" | "undecidedUs">> & { readonly error?: ParlError } = {},
   ): void {
     const { shard, transfer, taker, table } = this.facts;
     if (this.#state !== "closing") table.stop();
@@ -379,6 +378,7 @@ export class Giver {
       rounds: this.#window.rounds,
       isLongFreeze: this.#isLongFreeze,
       frozenUs: this.#frozenForUs,
+      undecidedUs: 0,
       dropped: this.#parked.dropped,
       ...more,
     });

@@ -13,15 +13,18 @@ export class HandoffTally {
   frozenUs = 0;
   /** The longest of them, since this process began. */
   frozenMaxUs = 0;
+  /** The same until their takers had confirmed: nobody decided for longer. */
+  undecidedUs = 0;
   /** Messages for shards on their way in for which there was no room: nobody answers them. */
   dropped = 0;
   /** Messages of other processes that were malformed, out of order, of another epoch or version, or came when busy. */
   refused = 0;
 
-  count({ outcome, frozenUs, dropped }: HandoffEnded): void {
+  count({ outcome, frozenUs, undecidedUs, dropped }: HandoffEnded): void {
     this[COUNTED_AS[outcome]] += 1;
     this.frozenUs += frozenUs;
     this.frozenMaxUs = Math.max(this.frozenMaxUs, frozenUs);
+    this.undecidedUs += undecidedUs;
     this.dropped += dropped;
   }
 }

@@ -29,14 +29,7 @@ import {
 } from "./messages.ts";
 import type { ShardMessage } from "./parked-messages.ts";
 import { Taker, type TakerEvent } from "./taker.ts";
-import type {
-  CasAnswer,
-  ClosingState,
-  HandoffOutbox,
-  OwnerRecord,
-  StagedShard,
-  TravellingShard,
-} from "./transfer.ts";
+import type { CasAnswer, HandoffOutbox, LeavingShard, OwnerRecord, StagedShard } from "./transfer.ts";
 
 /** Small enough that building one holds up no check by more than a fraction of a millisecond. */
 const PAGE_BYTES = 64 * 1_024;
@@ -55,9 +48,7 @@ export interface HandoffsOptions {
   /** Numbers of transfers: random, up to 53 bits. */
   readonly draw: () => number;
   /** The shard as the giver sends it, if this process owns it. */
-  readonly travelling: (
-    shard: number,
-  ) => { readonly table: TravellingShard; readonly epoch: number } | undefined;
+  readonly leaving: (shard: number) => LeavingShard | undefined;
   /** An empty shard for a taker to fill. */
   readonly staging: (shard: number) => StagedShard;
   /** Told of every message that was refused. */
@@ -104,6 +95,11 @@ export class Handoffs {
     this.#isPaused = false;
   }
 
+  /** Takes no shard any more, unless its giver has been promised to. */
+  withdraw(monotonicUs: Micros): void {
+    this.#stepTaker({ kind: "withdrawn" }, monotonicUs);
+  }
+
   isMoving(shard: number): boolean {
     return this.#giver?.facts.shard === shard || this.#taker?.facts.shard === shard;
   }
@@ -148,8 +144,8 @@ export class Handoffs {
     this.#stepTaker({ kind: "subscribed" }, monotonicUs, ({ facts }) => facts.transfer === transfer);
   }
 
-  frozen(transfer: number, closing: ClosingState, monotonicUs: Micros): void {
-    this.#stepGiver({ kind: "frozen", closing }, monotonicUs, ({ facts }) => facts.transfer === transfer);
+  frozen(transfer: number, monotonicUs: Micros): void {
+    this.#stepGiver({ kind: "frozen" }, monotonicUs, ({ facts }) => facts.transfer === transfer);
   }
 
   casAnswered(transfer: number, answer: CasAnswer, monotonicUs: Micros): void {
@@ -233,9 +229,9 @@ export class Handoffs {
     const { from, shard, transfer } = message;
     const running = this.#giver;
     if (running?.facts.shard === shard && running.facts.transfer === transfer) return;
-    const { self, outbox, travelling, pageBytes = PAGE_BYTES } = this.#options;
+    const { self, outbox, leaving, pageBytes = PAGE_BYTES } = this.#options;
     const epoch = decodeEpoch(message.payload);
-    const own = travelling(shard);
+    const own = leaving(shard);
     if (own === undefined || own.epoch !== epoch || this.#taker?.facts.shard === shard) {
       const text = `${self.id} does not own shard ${shard} under epoch ${epoch}; ask its owner`;
       this.#refuse(message, "refuse", new ParlError("PARL_NOT_OWNER", text, { field: "shard" }));
@@ -254,7 +250,7 @@ export class Handoffs {
       this.#refuse(message, "refuse", error);
       return;
     }
-    const facts = { self, taker: from, shard, transfer, epoch, table: own.table, pageBytes };
+    const facts = { self, taker: from, shard, transfer, pageBytes, ...own };
     this.#giver = new Giver(facts, monotonicUs, outbox);
   }
 

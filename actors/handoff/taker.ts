@@ -50,6 +50,7 @@ export type TakerEvent =
   | { readonly kind: "fenced" }
   | { readonly kind: "unfenced" }
   | { readonly kind: "lost" }
+  | { readonly kind: "withdrawn" }
   | { readonly kind: "tick" };
 
 export interface TakerFacts {
@@ -141,6 +142,9 @@ export class Taker {
         break;
       case "lost":
         this.#drop("lost", outbox);
+        break;
+      case "withdrawn":
+        if (!this.isCommitted) this.#giveUp(unavailable(`${this.facts.self.id} is leaving`), outbox);
         break;
       case "tick":
         this.#tick(monotonicUs, outbox);
@@ -292,6 +296,7 @@ export class Taker {
       rounds: 0,
       isLongFreeze: false,
       frozenUs: 0,
+      undecidedUs: 0,
       dropped: this.#parked.dropped,
       ...more,
     });

@@ -28,7 +28,15 @@ export interface StagedShard {
   discard(): void;
 }
 
-/** What the host knows at the moment a shard is frozen. */
+/** A shard on its way out. */
+export interface LeavingShard {
+  readonly table: TravellingShard;
+  /** Under which this process owns it. */
+  readonly epoch: number;
+  /** What is to travel beside the keys, as of now. */
+  readonly closing: () => ClosingState;
+}
+
 export interface ClosingState {
   readonly nowUs: Micros;
   readonly loans: Uint8Array;
@@ -84,6 +92,8 @@ export interface HandoffEnded {
   readonly isLongFreeze: boolean;
   /** From the wish to freeze to FINAL, monotonic; 0 when never frozen. */
   readonly frozenUs: number;
+  /** From the same moment until the taker confirmed: at most so long did nobody decide; 0 when it never did. */
+  readonly undecidedUs: number;
   /** Messages that could neither be parked nor be kept for a refusal. */
   readonly dropped: number;
 }

@@ -71,6 +71,11 @@ export class Ownership {
     return this.#owned.size;
   }
 
+  /** Whether a shard that was asked for may still arrive. */
+  get isAsking(): boolean {
+    return this.#asked.size > 0;
+  }
+
   /** Whether this member decides for a shard while its lease is valid. */
   isOpen(shard: number): boolean {
     const phase = this.#owned.get(shard)?.phase;

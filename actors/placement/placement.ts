@@ -311,7 +311,8 @@ export class Placement {
         if (isAlone && this.#lease.isValid(now)) this.#ownership.snapshotAll(outbox);
         this.#ownership.releaseSnapshotted(now, outbox);
       }
-      if (this.#ownership.size > 0 && !isLate) return;
+      // Whoever goes while a shard is on its way to it owns it in the end, and nobody decides.
+      if ((this.#ownership.size > 0 || this.#ownership.isAsking) && !isLate) return;
       if (!isLate && this.#isGivingBack(now, outbox)) return;
       this.#ownership.closeAll(outbox);
       this.#stage = "retiring";

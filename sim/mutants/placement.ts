@@ -151,6 +151,14 @@ export const PLACEMENT: readonly Mutant[] = [
     test: "test/actors/placement/ownership.test.ts",
   },
   {
+    name: "leave-what-is-arriving",
+    breaks: "Who leaves waits for the end of a handoff that it has asked for: the shard may become its own",
+    file: "actors/placement/placement.ts",
+    find: "if ((this.#ownership.size > 0 || this.#ownership.isAsking) && !isLate) return;",
+    replace: "if (this.#ownership.size > 0 && !isLate) return;",
+    test: "test/actors/placement/placement.test.ts",
+  },
+  {
     name: "decide-a-copy",
     breaks: "What came by a shard that is not open here is its owner's, who has a copy",
     file: "actors/shard-actor.ts",

@@ -19,6 +19,7 @@ export const IDLE_PROCESS: MemberFacts = {
       lost: 0,
       frozenUs: 0,
       frozenMaxUs: 0,
+      undecidedUs: 0,
       dropped: 0,
       refused: 0,
     },

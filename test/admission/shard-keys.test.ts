@@ -172,17 +172,6 @@ describe("ShardKeys", () => {
     },
   );
 
-  it("forgets what was reserved with everything else", () => {
-    const line = "name: a, dimension: org, algorithm: gcra, limit: 100, window: 1d";
-    const [giver, taker] = [shardOf(line), shardOf(line)];
-    adoptAll(taker, [reserving(giver, [1, 1, 40])]);
-    taker.clear();
-    taker.recover(now, () => 5);
-    const verdict = new Verdict();
-    taker.limiter(0).evaluate(1, 1, 0, now, verdict);
-    expect(verdict.remaining).toBe(95);
-  });
-
   it("passes on what keys never seen owe, though no key was seen", () => {
     const lines = ["gcra", "sliding-log"].map(
       (algorithm) => `name: ${algorithm}, dimension: key, algorithm: ${algorithm}, limit: 10, window: 1d`,
@@ -197,9 +186,6 @@ describe("ShardKeys", () => {
       return verdict.remaining;
     });
     expect(left).toEqual([6, 4]);
-    taker.clear();
-    taker.limiter(0).evaluate(1_234, 5, 0, now, verdict);
-    expect(verdict.remaining).toBe(10);
   });
 });
 

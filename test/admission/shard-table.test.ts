@@ -163,6 +163,31 @@ describe("a shard table", () => {
     expect(remaining(table, 1)).toBe(100);
   });
 
+  it("forgets the many keys of a closed shard little by little, and none of those that come in their place", () => {
+    const { table, budget } = newTable(DAILY, DAILY.replace("daily", "also"));
+    const keys = table.newKeys(SHARD);
+    table.open(SHARD, keys, true);
+    for (const index of [0, 1]) {
+      for (let key = 1; key <= 30_000; key += 1) {
+        keys.limiter(index).decide(Math.imul(key, 0x9e3779b1), key, 1, NOW, new Verdict());
+      }
+    }
+    table.close(SHARD);
+    expect(table.keys(SHARD)).toBeUndefined();
+    table.open(SHARD, table.newKeys(SHARD));
+    charge(table, 64, 60);
+    const { bytesUsed: bytesBefore } = budget;
+    let sweeps = 0;
+    for (; table.census.keysOf(0) > 0 || budget.bytesUsed > bytesBefore / 4; sweeps += 1) table.sweep(NOW);
+    expect(sweeps).toBeGreaterThan(4);
+    expect(sweeps).toBeLessThan(40);
+    for (let i = 0; i < 40; i += 1) table.sweep(NOW);
+    expect(remaining(table, 64)).toBe(40);
+    table.close(SHARD);
+    expect(budget.bytesUsed).toBe(0);
+    expect(table.census.isEmpty).toBe(true);
+  });
+
   it("sweeps every open shard in turn, and no frozen one", () => {
     const { table } = newTable("name: quick, dimension: key, algorithm: gcra, limit: 100, window: 1s");
     for (const shard of [SHARD, SHARD + 1]) {

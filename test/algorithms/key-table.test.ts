@@ -256,6 +256,21 @@ it("gives every entry back to the reaper once when cleared, and its memory to th
   expect(budget.bytesUsed).toBe(table.bytes);
 });
 
+it.each(["at rest", "while it is growing"])("ends %s, so many slots at a time, each entry once", (when) => {
+  const budget = new MemoryBudget(Infinity);
+  const { table, spy } = filled(5_000, { budget });
+  const isReady = (): boolean => when === "at rest" || table.isResizing;
+  for (let key = 1; !isReady(); key += 1) table.insert(key * 4_000_037, 9);
+  const { count } = table;
+  const alreadyDropped = spy.dropped.length;
+  for (let calls = 0; !table.dispose(100); calls += 1) {
+    expect(spy.dropped.length - alreadyDropped).toBeLessThanOrEqual(100 * (calls + 1));
+    expect(budget.bytesUsed).toBe(table.bytes);
+  }
+  expect(spy.dropped.length - alreadyDropped).toBe(count);
+  expect(budget.bytesUsed).toBe(0);
+});
+
 it("never takes more than its budget, and says so where it would have to", () => {
   const budget = new MemoryBudget(100_000);
   const spy = new ReaperSpy();

@@ -100,6 +100,7 @@ const BUSY = process("eu-1", {
       lost: 4,
       frozenUs: 2_500_000,
       frozenMaxUs: 2_000_000,
+      undecidedUs: 3_000_000,
       dropped: 6,
       refused: 7,
     },

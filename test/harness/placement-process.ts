@@ -21,8 +21,12 @@ export interface ProcessOptions {
 
 const TICK_US = 50_000;
 const HANDOFF_MAX_US = 2_000_000;
+/** Longest time that the pages of a shard travel before it freezes. */
+const PAGES_MAX_US = 500_000;
 const SNAPSHOT_US = 20_000;
 const GIVE_BACK_US = 30_000;
+/** After so long it goes, whatever is under way. */
+const LEAVE_MAX_US = 10_000_000;
 
 interface Giving {
   readonly taker: PlacementProcess;
@@ -37,6 +41,7 @@ export class PlacementProcess implements PlacementOutbox {
   readonly wishes: string[] = [];
   isCutOff = false;
   #isPaused = false;
+  #toldToLeaveUs = Infinity;
   #suspendedAtUs: number | undefined;
   #suspendedUs = 0;
   readonly #inbox: (() => void)[] = [];
@@ -98,7 +103,10 @@ export class PlacementProcess implements PlacementOutbox {
 
   leave(): void {
     this.world.note(`${this.name} is told to leave`);
-    this.#deliver(() => this.post({ kind: "leave" }));
+    this.#deliver(() => {
+      this.#toldToLeaveUs = Math.min(this.#toldToLeaveUs, this.monotonicUs);
+      this.post({ kind: "leave" });
+    });
   }
 
   pause(): void {
@@ -211,6 +219,10 @@ export class PlacementProcess implements PlacementOutbox {
 
   left(): void {
     this.#wish("left");
+    const isLate = this.monotonicUs - this.#toldToLeaveUs >= LEAVE_MAX_US;
+    if (this.#taking.size > 0 && !isLate) {
+      this.world.fail(`${this.name} leaves while a shard is on its way to it`);
+    }
     this.world.at(0, () => this.world.processes.delete(this));
   }
 
@@ -231,7 +243,9 @@ export class PlacementProcess implements PlacementOutbox {
     const giver = [...this.world.processes].find(({ placement: { self } }) => isSame(self, from));
     const to = this.placement.self;
     if (giver !== undefined) {
-      giver.#fromPeer(() => giver.#give(shard, { taker: this, to, epoch }));
+      const pagesUs = this.world.prng.below(PAGES_MAX_US);
+      const give = (): void => giver.#give(shard, { taker: this, to, epoch });
+      giver.#fromPeer(() => this.world.at(pagesUs, () => giver.#deliver(give)));
     }
     this.#adopt.set(shard, (revision) => end("adopted", revision));
     this.#refuse.set(shard, () => end("aborted", 0));

@@ -20,18 +20,20 @@ import {
 
 const EPOCH = 40;
 const MS = 1_000;
+const TOO_LARGE = { ...CLOSING, loans: new Uint8Array(17 * 2 ** 20) };
 
 class HandDrivenGiver {
   readonly outbox = new RecordingOutbox();
   readonly table: ModelShard;
   readonly giver: Giver;
+  closing = CLOSING;
   nowUs = 1_000_000;
 
   constructor(keys = 0, pageBytes = 8) {
     this.table = new ModelShard(new Map(Array.from({ length: keys }, (_, i) => [`key-${i}`, i])));
     const ids = { self: A, taker: B, shard: SHARD, transfer: TRANSFER, epoch: EPOCH };
     // One key a page unless said otherwise, three messages in the park.
-    const facts = { ...ids, table: this.table, pageBytes, parkedWeightMax: 3 };
+    const facts = { ...ids, table: this.table, closing: () => this.closing, pageBytes, parkedWeightMax: 3 };
     this.giver = new Giver(facts, micros(this.nowUs), this.outbox);
   }
 
@@ -56,7 +58,7 @@ class HandDrivenGiver {
     const way: [string, () => void][] = [
       ["subscribing", () => driven.hear("ready")],
       ["settling", () => driven.step({ kind: "tick" }, 10 * MS)],
-      ["freezing", () => driven.step({ kind: "frozen", closing: CLOSING })],
+      ["freezing", () => driven.step({ kind: "frozen" })],
       ["moving", () => driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } })],
     ];
     for (const [name, step] of way) {
@@ -93,16 +95,18 @@ describe("a giver", () => {
     expect(driven.hear("ready")).toEqual([]);
     expect(driven.step({ kind: "tick" }, 10 * MS - 1)).toEqual([]);
     expect(driven.step({ kind: "tick" }, 1)).toEqual(["freeze 7"]);
-    expect(driven.step({ kind: "frozen", closing: CLOSING }, 100)).toEqual(["cas owner.7 40 → b"]);
+    expect(driven.step({ kind: "frozen" }, 100)).toEqual(["cas owner.7 40 → b"]);
     const moved = driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 44 } }, 300);
     expect(moved).toEqual(["final 0/1 → b", "release 7"]);
     expect(decodeFinal(driven.outbox.lastSent.payload)).toMatchObject({ epoch: 44, nowUs: 5_000, pages: 7 });
+    driven.nowUs += 500;
     expect(driven.hear("final-ack")).toEqual(["giver moved confirmed"]);
     expect(driven.outbox.ends[0]).toMatchObject({
       epoch: 44,
       pages: 7,
       rounds: 1,
       frozenUs: 400,
+      undecidedUs: 900,
       isLongFreeze: false,
     });
     expect(driven.giver.isEnded).toBe(true);
@@ -117,7 +121,7 @@ describe("a giver", () => {
     driven.table.charge("key-0");
     expect(driven.hear("ready")).toEqual([]);
     expect(driven.step({ kind: "tick" }, 10 * MS)).toEqual(["freeze 7"]);
-    expect(driven.step({ kind: "frozen", closing: CLOSING })).toEqual(["cas owner.7 40 → b"]);
+    expect(driven.step({ kind: "frozen" })).toEqual(["cas owner.7 40 → b"]);
   });
 
   it("lists what it decides from SUBSCRIBE to freeze, and decides nothing after", () => {
@@ -129,7 +133,7 @@ describe("a giver", () => {
     for (const replyTo of ["r2", "", "r2"]) expect(driven.offer(replyTo)).toBe("decide");
     driven.step({ kind: "tick" }, 10 * MS);
     expect(driven.offer("late")).toBe("parked");
-    driven.step({ kind: "frozen", closing: CLOSING });
+    driven.step({ kind: "frozen" });
     const moved = driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } });
     expect(moved).toEqual(["final 0/1 → b", "release 7"]);
     expect(decodeFinal(driven.outbox.lastSent.payload).answered).toEqual(["r1", "r2", "r2"]);
@@ -139,7 +143,7 @@ describe("a giver", () => {
 
   it.each(["freezing", "draining"] as const)("decides after an abort what came while it was %s", (state) => {
     const driven = state === "draining" ? HandDrivenGiver.draining() : HandDrivenGiver.at(state);
-    if (state === "draining") driven.step({ kind: "frozen", closing: CLOSING });
+    if (state === "draining") driven.step({ kind: "frozen" });
     for (const replyTo of ["r1", "r2", "", "r3"]) expect(driven.offer(replyTo)).toBe("parked");
     expect(driven.hear("abort").slice(1)).toEqual([
       "unfreeze 7",
@@ -181,7 +185,7 @@ describe("a giver", () => {
       if (pages > acked) lines = driven.hear("ack", (acked = pages));
     }
     expect(lines).toEqual(["freeze 7"]);
-    const drained = driven.step({ kind: "frozen", closing: CLOSING });
+    const drained = driven.step({ kind: "frozen" });
     expect(drained.filter((line) => line.startsWith("page")).length).toBeGreaterThan(1);
     const pages = driven.outbox.sent.filter(({ message }) => message.kind === "page").length;
     expect(driven.hear("ack", pages)).toEqual(["cas owner.7 40 → b"]);
@@ -253,15 +257,15 @@ describe("a giver in doubt", () => {
     const freezing = HandDrivenGiver.at("freezing");
     expect(freezing.step(event, afterUs)).toEqual([abort, "unfreeze 7", ended]);
     // The host froze nevertheless, before it read the wish to thaw.
-    expect(freezing.step({ kind: "frozen", closing: CLOSING })).toEqual([]);
+    expect(freezing.step({ kind: "frozen" })).toEqual([]);
     const draining = HandDrivenGiver.draining();
-    draining.step({ kind: "frozen", closing: CLOSING });
+    draining.step({ kind: "frozen" });
     expect(draining.step(event, afterUs)).toEqual([abort, "unfreeze 7", ended]);
   });
 
   it("is less patient while clients wait", () => {
     const driven = HandDrivenGiver.draining();
-    driven.step({ kind: "frozen", closing: CLOSING });
+    driven.step({ kind: "frozen" });
     expect(driven.step({ kind: "tick" }, 499 * MS)).toEqual([]);
     expect(driven.step({ kind: "tick" }, MS)).toEqual([
       "abort → b",
@@ -360,10 +364,16 @@ describe("a giver whose CAS is out", () => {
     expect(HandDrivenGiver.at("settling").step({ kind: "lost" })).toEqual(["giver lost"]);
   });
 
-  it("goes back to serving when its end is too large to be sent, before it asks for the CAS", () => {
+  it("does not freeze a shard whose end is too large to be sent", () => {
+    const driven = HandDrivenGiver.at("subscribing");
+    driven.closing = TOO_LARGE;
+    expect(driven.hear("ready")).toEqual(["abort → b", "giver aborted PARL_TOO_LARGE"]);
+  });
+
+  it("goes back to serving when its end has become too large meanwhile, before it asks for the CAS", () => {
     const driven = HandDrivenGiver.at("freezing");
-    const closing = { ...CLOSING, loans: new Uint8Array(17 * 2 ** 20) };
-    expect(driven.step({ kind: "frozen", closing })).toEqual([
+    driven.closing = TOO_LARGE;
+    expect(driven.step({ kind: "frozen" })).toEqual([
       "abort → b",
       "unfreeze 7",
       "giver aborted PARL_TOO_LARGE",

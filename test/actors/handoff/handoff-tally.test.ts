@@ -14,6 +14,7 @@ const ENDED: HandoffEnded = {
   rounds: 1,
   isLongFreeze: false,
   frozenUs: 0,
+  undecidedUs: 0,
   dropped: 0,
 };
 
@@ -21,7 +22,7 @@ it("counts handoffs by how they ended, and what they cost", () => {
   const tally = new HandoffTally();
   const outcomes = ["moved", "moved", "adopted", "aborted", "superseded", "recover", "lost"] as const;
   for (const outcome of outcomes) tally.count({ ...ENDED, outcome, frozenUs: 100, dropped: 1 });
-  tally.count({ ...ENDED, outcome: "moved", frozenUs: 90 });
+  tally.count({ ...ENDED, outcome: "moved", frozenUs: 90, undecidedUs: 250 });
   expect(tally).toMatchObject({
     given: 3,
     taken: 1,
@@ -29,6 +30,7 @@ it("counts handoffs by how they ended, and what they cost", () => {
     lost: 3,
     frozenUs: 790,
     frozenMaxUs: 100,
+    undecidedUs: 250,
     dropped: 7,
   });
 });

@@ -31,8 +31,10 @@ function handoffsOf(self: Member, shardsOwned: readonly number[] = []) {
     self,
     outbox,
     draw: () => (drawn += 1),
-    travelling: (shard) =>
-      shardsOwned.includes(shard) ? { table: new ModelShard(), epoch: EPOCH } : undefined,
+    leaving: (shard) =>
+      shardsOwned.includes(shard)
+        ? { table: new ModelShard(), epoch: EPOCH, closing: () => CLOSING }
+        : undefined,
     staging: () => new StagedModel(),
     refused: ({ code }) => void refused.push(code),
   });
@@ -129,7 +131,7 @@ describe("asked for a shard", () => {
     const { handoffs, outbox } = asked();
     handoffs.receive(bytesFrom(B, "ready"), AT_US);
     handoffs.tick(micros(AT_US + 10_000));
-    handoffs.frozen(TRANSFER, CLOSING, AT_US);
+    handoffs.frozen(TRANSFER, AT_US);
     outbox.take();
     handoffs.receive(ask(B, { transfer: 100 }), AT_US);
     expect(outbox.take()).toEqual(["refuse → b"]);
@@ -183,6 +185,15 @@ describe("asking for shards", () => {
     expect(handoffs.hasRoomIn).toBe(false);
     handoffs.peerGone(A, AT_US);
     expect([handoffs.hasRoomIn, handoffs.isMoving(1)]).toEqual([true, false]);
+  });
+
+  it("gives up the one under way when it withdraws", () => {
+    const { handoffs, outbox } = handoffsOf(B);
+    handoffs.ask(SHARD, A, EPOCH, AT_US);
+    outbox.take();
+    handoffs.withdraw(AT_US);
+    expect(outbox.take()).toEqual(["abort → a", "taker aborted PARL_UNAVAILABLE"]);
+    expect(handoffs.isIdle).toBe(true);
   });
 
   it("asks nobody without a lease", () => {
@@ -262,7 +273,7 @@ describe("a message of a transfer", () => {
     handoffs.receive(bytesFrom(B, "ready"), AT_US);
     handoffs.tick(micros(AT_US + 10_000));
     outbox.take();
-    handoffs.frozen(TRANSFER - 1, CLOSING, AT_US);
+    handoffs.frozen(TRANSFER - 1, AT_US);
     handoffs.casAnswered(TRANSFER - 1, { outcome: "ok", epoch: 41 }, AT_US);
     expect(outbox.take()).toEqual([]);
   });

@@ -6,6 +6,7 @@ import type {
   ArrivedShard,
   HandoffEnded,
   HandoffOutbox,
+  LeavingShard,
   OwnerRecord,
 } from "../../../actors/handoff/transfer.ts";
 import { micros, type Micros } from "../../../core/units.ts";
@@ -178,8 +179,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
       this.#isFrozen = true;
       this.#checkLease();
       this.#region.noteFreeze();
-      const marks = new TextEncoder().encode(`${this.#epoch}`);
-      this.handoffs.frozen(transfer, { nowUs: this.#now(), loans: marks, answeredIds: marks }, this.#now());
+      this.handoffs.frozen(transfer, this.#now());
     });
   }
 
@@ -366,12 +366,19 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     return micros(this.#region.timeline.nowUs);
   }
 
+  #leaving(): LeavingShard | undefined {
+    if (this.#shard === undefined) return undefined;
+    const marks = new TextEncoder().encode(`${this.#epoch}`);
+    const closing = () => ({ nowUs: this.#now(), loans: marks, answeredIds: marks });
+    return { table: this.#shard, epoch: this.#epoch, closing };
+  }
+
   #newHandoffs(): Handoffs {
     return new Handoffs({
       self: this.self,
       outbox: this,
       draw: () => this.#region.prng.u32(),
-      travelling: () => (this.#shard === undefined ? undefined : { table: this.#shard, epoch: this.#epoch }),
+      leaving: () => this.#leaving(),
       staging: () => new StagedModel(),
       refused: () => undefined,
       pageBytes: PAGE_BYTES,

@@ -236,6 +236,16 @@ describe("a taker in doubt", () => {
     expect(driven.final()).toContain("replay r1");
   });
 
+  it("withdraws until READY, and not after it", () => {
+    expect(HandDrivenTaker.at("receiving").step({ kind: "withdrawn" })).toEqual(GONE);
+    const subscribing = HandDrivenTaker.at("subscribing");
+    expect(subscribing.step({ kind: "withdrawn" })).toEqual([GONE[0], "unsubscribe 7", GONE[1]]);
+    const committed = HandDrivenTaker.at("committed");
+    committed.park("r1");
+    expect(committed.step({ kind: "withdrawn" })).toEqual([]);
+    expect(committed.final()).toContain("replay r1");
+  });
+
   it("leaves when refused", () => {
     const driven = new HandDrivenTaker();
     driven.outbox.take();

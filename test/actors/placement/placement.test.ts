@@ -1,7 +1,7 @@
 /** The lease, a lost bucket, and leaving: one transcript a rule. */
 import { describe, expect, it } from "vitest";
 import { Placement } from "../../../actors/placement/placement.ts";
-import { LonePlacement, SECRET } from "./lone-placement.ts";
+import { besideOwner, LonePlacement, SECRET } from "./lone-placement.ts";
 
 describe("the options", () => {
   it.each([
@@ -189,6 +189,17 @@ describe("leaving", () => {
     expect(one.isValid).toBe(false);
     one.stored("member.a");
     expect(one.take()).toEqual(["left"]);
+  });
+
+  it("waits for the end of a handoff that it has asked for: the shard may become its own", () => {
+    const one = besideOwner();
+    one.member("b", 7, "leaving");
+    expect(one.take()).toContain("ask 0 of b/7");
+    one.step({ kind: "leave" });
+    one.stored("member.a");
+    expect(one.take()).toEqual(["cas member.a leaving"]);
+    one.step({ kind: "handoff-ended", shard: 0, outcome: "aborted", revision: 0 });
+    expect(one.take()).toEqual(["give back"]);
   });
 
   it("goes after a second although homes have not confirmed what it returned", () => {
