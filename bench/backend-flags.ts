@@ -59,6 +59,7 @@ export async function backendSource(flags: Flags): Promise<BackendSource> {
     batching: flags.has("batch-as") ? flags.choice("batch-as", BATCHINGS) : "pipeline",
   };
   const nodes = await RedisNodes.open(flags.text("redis") ?? "1");
+  nodes.keepApart();
   return {
     name,
     ...use,

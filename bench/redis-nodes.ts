@@ -9,7 +9,8 @@ import { homeShard } from "../core/key.ts";
 import { US_PER_S } from "../core/units.ts";
 import { connectRedis } from "../lua/redis-connection.ts";
 import { RedisLimiter } from "../lua/redis-limiter.ts";
-import { startRedis } from "./redis-process.ts";
+import { coresApart } from "./cores.ts";
+import { startRedis, type RedisProcess } from "./redis-process.ts";
 
 const NODES_MAX = 64;
 const POLICY = "bench";
@@ -36,20 +37,30 @@ export class RedisNodes implements AsyncDisposable {
   readonly connections: readonly Redis[];
   readonly version: string;
   readonly #owned: AsyncDisposableStack;
+  /** Of the servers that were started for this. */
+  readonly #pids: readonly number[];
 
-  private constructor(connections: readonly Redis[], version: string, owned: AsyncDisposableStack) {
+  private constructor(
+    connections: readonly Redis[],
+    version: string,
+    owned: AsyncDisposableStack,
+    pids: readonly number[] = [],
+  ) {
     this.connections = connections;
     this.version = version;
     this.#owned = owned;
+    this.#pids = pids;
   }
 
   /** Starts so many, with a module if there is one. @throws ParlError PARL_UNAVAILABLE when there is no Redis to start */
   static async start(count = 1, module?: string): Promise<RedisNodes> {
     await using owned = new AsyncDisposableStack();
-    const urls: string[] = [];
-    for (let node = 0; node < count; node += 1) urls.push(owned.use(await startRedis(module)).url);
+    const servers: RedisProcess[] = [];
+    for (let node = 0; node < count; node += 1) servers.push(owned.use(await startRedis(module)));
+    const urls = servers.map(({ url }) => url);
     const connections = await connected(urls, owned);
-    return new RedisNodes(connections, await versionOf(connections), owned.move());
+    const pids = servers.map(({ pid }) => pid);
+    return new RedisNodes(connections, await versionOf(connections), owned.move(), pids);
   }
 
   /** @throws ParlError when one is not there, or not empty */
@@ -71,6 +82,12 @@ export class RedisNodes implements AsyncDisposable {
     if (Number.isInteger(count) && count >= 1 && count <= NODES_MAX) return RedisNodes.start(count);
     const rule = `a number of servers to start (1 to ${NODES_MAX}), or URLs such as redis://127.0.0.1:6379`;
     throw invalidArgument("--redis", rule, text);
+  }
+
+  /** A single server that was started for this gets a core of its own, and this process the others. */
+  keepApart(): void {
+    const [pid, another] = this.#pids;
+    if (pid !== undefined && another === undefined) this.#owned.use(coresApart(pid));
   }
 
   /** Which server a key lives on. */

@@ -8,6 +8,7 @@ import { freePort, startChild } from "./child.ts";
 export interface RedisProcess extends AsyncDisposable {
   readonly url: string;
   readonly version: string;
+  readonly pid: number;
 }
 
 /**
@@ -27,11 +28,12 @@ export async function startRedis(module?: string): Promise<RedisProcess> {
     ...(module !== undefined && { loadmodule: module }),
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  await startChild(started, { path, args, ready: /Ready to accept connections/ });
+  const child = await startChild(started, { path, args, ready: /Ready to accept connections/ });
   const running = started.move();
   return {
     url: `redis://127.0.0.1:${port}`,
     version,
+    pid: child.pid as number,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

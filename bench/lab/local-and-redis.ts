@@ -42,6 +42,7 @@ export const localAndRedis: Experiment = {
   async run({ isQuick, seed, progress }: Scale) {
     const { keys, events, rates, seconds } = isQuick ? QUICK : FULL;
     await using nodes = await RedisNodes.start();
+    nodes.keepApart();
     // At full speed the trace's own pace means nothing.
     const burst = labTrace({ seed, keys, rate: events / 10, durationUs: 10 * US_PER_S });
     const traces = new Map<number | null, LabTrace>([[null, burst]]);
