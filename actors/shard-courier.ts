@@ -158,14 +158,16 @@ export class ShardCourier {
 
   async #casOwner(shard: number, transfer: number, to: Member, expectedEpoch: number): Promise<void> {
     const { clock, leases, giving } = this.#options;
-    giving(shard);
     const value = encodeRecord({
       member: to.id,
       incarnation: to.incarnation,
       sinceUs: clock.wallUs(),
       how: "handed-over",
     });
-    const { outcome, revision } = await leases.cas(ownerKey(shard), value, expectedEpoch);
+    const answered = leases.cas(ownerKey(shard), value, expectedEpoch);
+    // Clients wait: the write leaves first. Nothing can be heard of it before this turn is over.
+    queueMicrotask(() => giving(shard));
+    const { outcome, revision } = await answered;
     const answer = outcome === "ok" ? { outcome, epoch: revision } : { outcome };
     this.handoffs.casAnswered(transfer, answer, micros(clock.monotonicUs()));
   }
