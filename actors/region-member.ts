@@ -146,6 +146,10 @@ export class RegionMember {
     // Without a lease there is nothing to hand over: others take it, or have taken it.
     if (this.#isFenced) this.#left.resolve();
     this.#step({ kind: "leave" });
+    // Nor is it to be asked for what has waited for its turn.
+    for (const { shard } of this.#asks.splice(0)) {
+      this.#step({ kind: "handoff-ended", shard, outcome: "aborted", revision: 0 });
+    }
     this.#courier?.handoffs.withdraw(this.#options.clock.monotonicUs());
   }
 

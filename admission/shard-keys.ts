@@ -75,6 +75,8 @@ export class ShardKeys {
   /** By index into `#policies.policies`; the limiters again, for whoever decides. */
   #holdings: (Holding | undefined)[] = [];
   #limiters: (KeyedLimiter | undefined)[] = [];
+  /** What `dispose` has still to drop. */
+  #leaving: Holding[] | undefined;
   #sweepNext = 0;
   /** Out of a journal, until `recover` charges it. */
   readonly #reserved = new ReservedKeys();
@@ -304,7 +306,7 @@ export class ShardKeys {
   /**
    * After a crash: what was spent and not written. Every key here is charged so many units at `atUs`, and a key
    * first seen later starts as one that was (KeyedLimiter.setArrears); then each what was reserved of it, once.
-   * After all pages, before the first check; of new keys that hold nothing, it exhausts whatever key comes.
+   * After all pages, before the first check; where there are none, every key is charged.
    *
    * @param unitsOf what one key may have spent; nothing matters where `onCrash` lets every key start afresh
    */
@@ -323,20 +325,20 @@ export class ShardKeys {
   }
 
   /**
-   * Drops the keys of so many slots, and gives a limiter's memory back with the last of them. From the first call on
-   * the keys must not be used otherwise.
-   *
-   * @returns whether that was all
+   * Forgets everything: from the first call on there are no keys here. Each call drops those of so many slots of one
+   * limiter, and gives its memory back with the last of them. @returns whether that was all
    */
-  dispose(slots = Infinity): boolean {
-    for (; this.#holdings.length > 0; this.#holdings.pop()) {
-      const holding = this.#holdings.at(-1);
-      if (holding === undefined) continue;
-      if (!holding.limiter.dispose(slots)) return false;
-      holding.dirty?.dispose();
-      holding.forgotten.clear();
+  dispose(slots: number): boolean {
+    this.#leaving ??= this.#holdings.filter((holding) => holding !== undefined);
+    this.#holdings = [];
+    this.#limiters = [];
+    const last = this.#leaving.at(-1);
+    if (last?.limiter.dispose(slots) === true) {
+      last.dirty?.dispose();
+      last.forgotten.clear();
+      this.#leaving.pop();
     }
-    return true;
+    return this.#leaving.length === 0;
   }
 
   #writeDirty(dirty: KeySet, page: StatePageWriter): void {

@@ -12,7 +12,7 @@ import type { PolicySet } from "./policy-set.ts";
 import type { Reservations } from "./reservations.ts";
 import { ShardKeys, type ShardUsage } from "./shard-keys.ts";
 
-/** Of keys that were let go, per sweep: a fraction of a millisecond's worth. */
+/** Dropped of keys that were let go, per sweep: a fraction of a millisecond's worth. */
 const DISPOSED_SLOTS = 4_096;
 
 export class ShardTable {
@@ -81,7 +81,7 @@ export class ShardTable {
     this.#journals[shard] = undefined;
   }
 
-  /** Forgets keys that were never opened: many of them little by little, with every sweep. */
+  /** Forgets keys that nobody decides any more: many of them little by little, with every sweep. */
   discard(keys: ShardKeys | undefined): void {
     if (keys?.dispose(DISPOSED_SLOTS) === false) this.#leaving.push(keys);
   }

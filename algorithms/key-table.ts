@@ -216,6 +216,8 @@ export class KeyTable {
       }
     }
     this.#budget.release(this.bytes);
+    this.#next = undefined;
+    this.#become(new SlotArray(0, this.#stateWords));
     return true;
   }
 

@@ -13,8 +13,9 @@ export function coresApart(pid: number): Disposable {
   if (allowed === "") return nothingToUndo("only Linux keeps processes on cores");
   const [first, ...others] = coresIn(allowed);
   if (first === undefined || others.length === 0) return nothingToUndo("there is one core");
-  if (!keepOn(String(first), pid)) return nothingToUndo("taskset of util-linux is not there");
-  keepOn(others.join(","), process.pid);
+  if (!keepOn(String(first), pid) || !keepOn(others.join(","), process.pid)) {
+    return nothingToUndo("taskset of util-linux is not there, or has failed");
+  }
   return { [Symbol.dispose]: () => void keepOn(allowed, process.pid) };
 }
 

@@ -95,7 +95,7 @@ export class Handoffs {
     this.#isPaused = false;
   }
 
-  /** Takes no shard any more, unless its giver has been promised to. */
+  /** Gives up the shard on its way here, unless its giver has been promised that it will be taken. */
   withdraw(monotonicUs: Micros): void {
     this.#stepTaker({ kind: "withdrawn" }, monotonicUs);
   }

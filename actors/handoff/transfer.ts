@@ -92,7 +92,7 @@ export interface HandoffEnded {
   readonly isLongFreeze: boolean;
   /** From the wish to freeze to FINAL, monotonic; 0 when never frozen. */
   readonly frozenUs: number;
-  /** From the same moment until the taker confirmed: at most so long did nobody decide; 0 when it never did. */
+  /** From the same moment until the taker said that it has everything; 0 when it never did. */
   readonly undecidedUs: number;
   /** Messages that could neither be parked nor be kept for a refusal. */
   readonly dropped: number;

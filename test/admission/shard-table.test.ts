@@ -3,6 +3,7 @@ import { compilePolicies } from "../../admission/policy-set.ts";
 import { ShardTable } from "../../admission/shard-table.ts";
 import { KeyQuota } from "../../algorithms/key-census.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
+import { StatePageWriter } from "../../algorithms/state-page.ts";
 import { StatePageReader } from "../../algorithms/state-page-reader.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
@@ -172,8 +173,13 @@ describe("a shard table", () => {
         keys.limiter(index).decide(Math.imul(key, 0x9e3779b1), key, 1, NOW, new Verdict());
       }
     }
+    const walk = keys.newWalk();
     table.close(SHARD);
     expect(table.keys(SHARD)).toBeUndefined();
+    // Whoever still holds them, a handoff that has not ended, finds nothing there.
+    const page = new StatePageWriter();
+    keys.writePage(walk, page);
+    expect([walk.isDone, page.count, keys.usage().keys, keys.dirtyKeys]).toEqual([true, 0, 0, 0]);
     table.open(SHARD, table.newKeys(SHARD));
     charge(table, 64, 60);
     const { bytesUsed: bytesBefore } = budget;
