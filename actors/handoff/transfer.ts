@@ -37,6 +37,7 @@ export interface LeavingShard {
   readonly closing: () => ClosingState;
 }
 
+/** What travels beside the keys, in FINAL. */
 export interface ClosingState {
   readonly nowUs: Micros;
   readonly loans: Uint8Array;
