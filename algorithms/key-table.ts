@@ -27,10 +27,10 @@ const LOAD_SHRINK = 0.3;
 const LOAD_AFTER_SHRINK = 0.74;
 const SLOTS_MIN = 8;
 /**
- * Some ten microseconds' worth. A walk over s slots ends within s/128 insertions: one table in thirty is
+ * Some ten microseconds' worth. A walk over s slots ends within s/256 insertions: one table in sixty is
  * holding two arrays at any time, and the old one does not get 1 % fuller meanwhile.
  */
-const MOVED_SLOTS_PER_INSERT = 128;
+const MOVED_SLOTS_PER_INSERT = 256;
 /** Values of the 16 bits kept of the low hash. */
 const TAGS = 2 ** 16;
 
@@ -191,9 +191,7 @@ export class KeyTable {
   /** Drops everything. */
   clear(): void {
     this.forEach((words, at) => this.#letGo(words, at));
-    this.#budget.release(this.bytes);
-    this.#next = undefined;
-    this.#become(new SlotArray(this.#sizeFor(0), this.#stateWords));
+    this.#startOver(this.#sizeFor(0));
     this.#budget.force(this.bytes);
   }
 
@@ -215,9 +213,7 @@ export class KeyTable {
         }
       }
     }
-    this.#budget.release(this.bytes);
-    this.#next = undefined;
-    this.#become(new SlotArray(0, this.#stateWords));
+    this.#startOver(0);
     return true;
   }
 
@@ -251,8 +247,7 @@ export class KeyTable {
     const stored = storedHigh(high);
     let left = most;
     const own = this.#arrayOf(stored);
-    const other = own === this.#current ? this.#next : this.#current;
-    for (const array of other === undefined ? [own] : [own, other]) {
+    for (const array of [own, ...this.#arrays().filter((other) => other !== own)]) {
       const { words, stride, floor } = array;
       const slots = (words.length - floor) / stride;
       const first = Math.max(0, (array.probeStart(stored) - floor) / stride - before);
@@ -314,7 +309,6 @@ export class KeyTable {
   #startResize(slots: number): boolean {
     if (!this.#budget.reserve(this.#bytesFor(slots))) return false;
     this.#next = new SlotArray(slots, this.#stateWords);
-    this.#boundary = 0;
     return true;
   }
 
@@ -336,12 +330,19 @@ export class KeyTable {
     }
     const next = this.#next as SlotArray;
     this.#budget.release(words.byteLength);
-    this.#next = undefined;
+    source.free();
     this.#become(next);
+  }
+
+  #startOver(slots: number): void {
+    this.#budget.release(this.bytes);
+    for (const array of this.#arrays()) array.free();
+    this.#become(new SlotArray(slots, this.#stateWords));
   }
 
   #become(array: SlotArray): void {
     this.#current = array;
+    this.#next = undefined;
     this.#boundary = 0;
     this.#sweepAt = 0;
     this.words = array.words;
@@ -363,12 +364,14 @@ export class KeyTable {
   }
 
   #enlargeNext(): void {
-    const { words, stride, slots } = this.#next as SlotArray;
+    const small = this.#next as SlotArray;
+    const { words, stride, slots } = small;
     this.#budget.release(words.byteLength);
     this.#forceResize(this.#sizeFor(slots + 1));
     for (let at = 0; at < words.length; at += stride) {
       if (words[at] !== 0) (this.#next as SlotArray).adopt(words, at);
     }
+    small.free();
   }
 }
 

@@ -28,7 +28,7 @@ const TAIL_SLOTS_MIN = 32;
 const TAIL_SLOTS_MAX = 1_024;
 
 export class SlotArray {
-  readonly words: Uint32Array;
+  readonly words: Uint32Array<ArrayBuffer>;
   /** 32-bit words per slot. */
   readonly stride: number;
   /** Number of homes; the tail comes on top. */
@@ -123,6 +123,14 @@ export class SlotArray {
     if (at < 0) return -1;
     for (let word = 1; word < this.stride; word += 1) this.words[at + word] = source[from + word] as number;
     return at;
+  }
+
+  /**
+   * Gives the memory back at once. Left to the garbage collector, arrays that were grown out of wait for its next
+   * full round, several at a time. Whoever still holds `words` reads nothing there.
+   */
+  free(): void {
+    this.words.buffer.transfer(0);
   }
 
   /** Offset of the first slot that an entry may be in. */

@@ -6,7 +6,7 @@ import { Prng } from "../../core/prng.ts";
 import { ReaperSpy, VALUE } from "./reaper-spy.ts";
 
 /** Some ten microseconds' worth of moving. */
-const MOVED_SLOTS_PER_INSERT = 128;
+const MOVED_SLOTS_PER_INSERT = 256;
 const KEYS = 30_000;
 const SLOT_WORDS = 3;
 const SLOT_BYTES = 4 * SLOT_WORDS;
@@ -160,6 +160,26 @@ it("takes at most 2.25 times its array while growing", () => {
   }
   expect(worst).toBeGreaterThan(2);
   expect(worst).toBeLessThanOrEqual(2.26);
+});
+
+it("gives the memory of an array back as soon as it has left it", () => {
+  const table = new KeyTable({ stateWords: 1 }, new ReaperSpy());
+  const random = new Prng(4);
+  const used = new Set<Uint32Array>();
+  for (let value = 1; value <= 2_000; value += 1) {
+    table.words[table.insert(random.u32(), 0) + VALUE] = value;
+    if (!table.isResizing) used.add(table.words);
+  }
+  while (table.isResizing) table.sweep(1_000);
+  table.forEach((words) => used.add(words));
+  const areThere = (): boolean[] => [...used].map((words) => words.length > 0);
+  expect(used.size).toBeGreaterThan(10);
+  expect(areThere().indexOf(true)).toBe(used.size - 1);
+  table.clear();
+  expect(areThere()).not.toContain(true);
+  used.add(table.words);
+  table.dispose();
+  expect(areThere()).not.toContain(true);
 });
 
 it("is built to the size expected and does not grow on the way there", () => {
