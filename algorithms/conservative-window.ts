@@ -62,7 +62,7 @@ export class ConservativeWindow implements Algorithm {
     const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     const count = this.#countFrom(words, at, id, id);
     const used = judgeCount(count, cost, this.capacity, verdict);
-    if (verdict.outcome === "denied") verdict.retryAfterUs = this.#retryAfterUs(words, at, cost, nowUs);
+    if (verdict.outcome === "denied") this.#fillRetryAfter(words, at, cost, nowUs, verdict);
     const newest = used > count ? id : this.#newestId(words, at, id);
     verdict.resetAfterUs = used > 0 ? (newest + this.#ring) * this.#subWindowUs - nowUs : 0;
   }
@@ -150,10 +150,10 @@ export class ConservativeWindow implements Algorithm {
     return sub;
   }
 
-  #retryAfterUs(words: Uint32Array, at: number, cost: number, nowUs: Micros): number {
+  #fillRetryAfter(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     let future = id + 1;
     while (this.#countFrom(words, at, id, future) + cost > this.capacity) future += 1;
-    return future * this.#subWindowUs - nowUs;
+    verdict.retryAfterUs = future * this.#subWindowUs - nowUs;
   }
 }

@@ -111,7 +111,7 @@ export class EventArena {
     const page = this.#page as Page;
     const untilUs = nowUs - this.#windowUs;
     let dropped = 0;
-    while (dropped < this.length && this.timeUs(dropped) <= untilUs) {
+    while (dropped < this.length && (page.times[this.#slot(dropped)] as number) <= untilUs) {
       page.totals[this.#ring] = this.total - this.cost(dropped);
       dropped += 1;
     }

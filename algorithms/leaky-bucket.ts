@@ -47,20 +47,15 @@ export class LeakyBucket implements Algorithm {
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const level = this.#level(words, at, nowUs);
     const overflow = level + cost - this.capacity;
-    verdict.limit = this.#limit;
-    verdict.delayUs = 0;
-    if (overflow <= 0 || cost === 0) {
-      verdict.outcome = "allowed";
-      verdict.remaining = overflow < 0 ? -overflow : 0;
-      verdict.retryAfterUs = 0;
-      verdict.resetAfterUs = level + cost > 0 ? this.#leak.untilUs(level + cost) : 0;
-      return;
-    }
+    const isRoom = overflow <= 0 || cost === 0;
     const isPossible = cost <= this.capacity;
-    verdict.outcome = isPossible ? "denied" : "unsatisfiable";
-    verdict.remaining = Math.max(0, this.capacity - level);
-    verdict.retryAfterUs = isPossible ? this.#leak.untilUs(overflow) : Infinity;
-    verdict.resetAfterUs = level > 0 ? this.#leak.untilUs(level) : 0;
+    const kept = isRoom ? level + cost : level;
+    verdict.outcome = isRoom ? "allowed" : isPossible ? "denied" : "unsatisfiable";
+    verdict.limit = this.#limit;
+    verdict.remaining = kept < this.capacity ? this.capacity - kept : 0;
+    verdict.retryAfterUs = isRoom ? 0 : isPossible ? this.#leak.untilUs(overflow) : Infinity;
+    verdict.resetAfterUs = kept > 0 ? this.#leak.untilUs(kept) : 0;
+    verdict.delayUs = 0;
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {

@@ -76,8 +76,9 @@ export class SlidingWindow implements Algorithm {
     verdict.outcome = isAllowed ? "allowed" : isPossible ? "denied" : "unsatisfiable";
     verdict.limit = this.capacity;
     verdict.remaining = left > 0 ? Math.floor(left / ticks) : 0;
-    verdict.retryAfterUs = isAllowed ? 0 : isPossible ? startUs + this.#freeAfterUs(cost) - nowUs : Infinity;
+    verdict.retryAfterUs = isAllowed ? 0 : Infinity;
     verdict.delayUs = 0;
+    if (!isAllowed && isPossible) this.#fillRetryAfter(cost, id, nowUs, verdict);
     if (this.#current > 0 || (isAllowed && cost > 0))
       verdict.resetAfterUs = startUs + 2 * this.#windowUs - nowUs;
     else verdict.resetAfterUs = this.#previous > 0 ? startUs + this.#windowUs - nowUs : 0;
@@ -136,19 +137,17 @@ export class SlidingWindow implements Algorithm {
   }
 
   /**
-   * When a refused `cost` fits, counted from the start of this window: while the previous window fades, or,
-   * when this window's own count is too high, while that one fades in the next.
+   * When a refused `cost` fits: while the previous window fades, or, when this window's own count is too high, while
+   * that one fades in the next. Into the verdict: a large number that is returned may have to be allocated.
    */
-  #freeAfterUs(cost: number): number {
-    const ticks = this.#windowTicks;
+  #fillRetryAfter(cost: number, id: number, nowUs: Micros, verdict: Verdict): void {
     const room = this.capacity - cost - this.#current;
-    if (room >= 0) return this.#fadedAfterUs(this.#previous, room * ticks);
-    return this.#windowUs + this.#fadedAfterUs(this.#current, (this.capacity - cost) * ticks);
-  }
-
-  /** When `count` of a finished window weighs at most `product`, counted from that window's end. */
-  #fadedAfterUs(count: number, product: number): number {
-    const ticksLeft = Math.floor(product / count);
-    return Math.min(this.#windowUs, (this.#windowTicks - ticksLeft) * this.#tickUs);
+    const isFading = room >= 0;
+    const count = isFading ? this.#previous : this.#current;
+    const weightMax = isFading ? room : this.capacity - cost;
+    const ticksLeft = Math.floor((weightMax * this.#windowTicks) / count);
+    const fadedAfterUs = Math.min(this.#windowUs, (this.#windowTicks - ticksLeft) * this.#tickUs);
+    const fadesFromUs = (isFading ? id : id + 1) * this.#windowUs;
+    verdict.retryAfterUs = fadesFromUs + fadedAfterUs - nowUs;
   }
 }

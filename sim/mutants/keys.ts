@@ -38,8 +38,8 @@ export const KEYS: readonly Mutant[] = [
     name: "event-stays-a-moment-longer",
     breaks: "An event leaves the log exactly one window after it",
     file: "algorithms/event-arena.ts",
-    find: "this.timeUs(dropped) <= untilUs",
-    replace: "this.timeUs(dropped) < untilUs",
+    find: "as number) <= untilUs",
+    replace: "as number) < untilUs",
     test: "test/algorithms/conformance.test.ts",
   },
   {
