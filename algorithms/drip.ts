@@ -28,7 +28,8 @@ export class Drip {
   }
 
   read(words: Uint32Array, at: number, nowUs: Micros): void {
-    const elapsed = -this.field.ticksAhead(words, at, nowUs);
+    this.field.read(words, at, nowUs);
+    const elapsed = -this.field.aheadTicks;
     this.drips = elapsed > 0 ? Math.floor(elapsed / this.field.num) : 0;
     // Negative while the clock is behind the anchor: the next drip is that much further away.
     this.progressTicks = elapsed - this.drips * this.field.num;

@@ -45,8 +45,8 @@ export class Gcra implements Algorithm {
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const tat = this.#tat;
-    const ahead = tat.ticksAhead(words, at, nowUs);
-    const debt = ahead > 0 ? ahead : 0;
+    tat.read(words, at, nowUs);
+    const debt = tat.aheadTicks > 0 ? tat.aheadTicks : 0;
     const room = this.#capacityTicks - debt - cost * tat.num;
     verdict.limit = this.#limit;
     verdict.delayUs = 0;
@@ -66,8 +66,10 @@ export class Gcra implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const debt = this.debtTicks(words, at, nowUs) + cost * this.#tat.num;
-    this.#tat.store(words, at, Math.min(debt, this.#tat.horizonTicks), nowUs);
+    const tat = this.#tat;
+    tat.read(words, at, nowUs);
+    const debt = (tat.aheadTicks > 0 ? tat.aheadTicks : 0) + cost * tat.num;
+    tat.store(words, at, Math.min(debt, tat.horizonTicks), nowUs);
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
@@ -80,7 +82,8 @@ export class Gcra implements Algorithm {
   }
 
   isIdle(words: Uint32Array, at: number, nowUs: Micros): boolean {
-    return this.#tat.ticksAhead(words, at, nowUs) <= 0;
+    this.#tat.read(words, at, nowUs);
+    return this.#tat.aheadTicks <= 0;
   }
 
   /** Debt is kept in units, rounded up to a tick. */
@@ -91,8 +94,8 @@ export class Gcra implements Algorithm {
   }
 
   cover(words: Uint32Array, at: number, other: Uint32Array, otherAt: number, nowUs: Micros): void {
-    const ahead = this.#tat.ticksAhead(other, otherAt, nowUs);
-    if (ahead > this.#tat.ticksAhead(words, at, nowUs)) this.#tat.store(words, at, ahead, nowUs);
+    const others = this.debtTicks(other, otherAt, nowUs);
+    if (others > this.debtTicks(words, at, nowUs)) this.#tat.store(words, at, others, nowUs);
   }
 
   shift(words: Uint32Array, at: number, byUs: number): void {
@@ -107,8 +110,8 @@ export class Gcra implements Algorithm {
 
   /** How far TAT is ahead of now, in ticks; 0 when the key owes nothing. */
   protected debtTicks(words: Uint32Array, at: number, nowUs: Micros): number {
-    const ahead = this.#tat.ticksAhead(words, at, nowUs);
-    return ahead > 0 ? ahead : 0;
+    this.#tat.read(words, at, nowUs);
+    return Math.max(0, this.#tat.aheadTicks);
   }
 
   protected ceilUs(ticks: number): number {

@@ -16,7 +16,7 @@
  * fit is rounded up (a slightly slower rate, never a faster one).
  */
 import { assert } from "../core/assert.ts";
-import type { Micros } from "../core/units.ts";
+import { micros, type Micros } from "../core/units.ts";
 
 const MOMENT_BITS = 48;
 const HIGH_FACTOR = 2 ** 32;
@@ -36,6 +36,11 @@ const UNITS_MAX = 2 ** 31 - 1;
 const HORIZON_MIN_US = 600_000_000;
 
 export class MomentField {
+  /**
+   * Ticks from now to the stored moment, negative when it has passed: result of `read`. Returned, a number this large
+   * would have to be allocated wherever the compiler does not inline the call.
+   */
+  aheadTicks = 0;
   /** The emission interval in ticks, and ticks per microsecond. */
   readonly num: number;
   readonly den: number;
@@ -73,33 +78,30 @@ export class MomentField {
     this.staleAfterUs = (this.#modulusUs / HORIZONS_PER_MODULUS) * 2;
   }
 
-  /** Ticks from now to the stored moment; negative when it has passed. */
-  ticksAhead(words: Uint32Array, at: number, nowUs: Micros): number {
+  /** Looks how far ahead of now the stored moment is. */
+  read(words: Uint32Array, at: number, nowUs: Micros): void {
     const stored = ((words[at + 1] as number) & 0xffff) * HIGH_FACTOR + (words[at + 2] as number);
     const low = Math.floor(stored * this.#perFraction);
     const distance = low - nowUs;
     const ahead = distance - this.#modulusUs * Math.floor(distance * this.#perModulus + 0.5);
-    return ahead * this.den + (stored - low * this.#fractionFactor);
+    this.aheadTicks = ahead * this.den + (stored - low * this.#fractionFactor);
   }
 
   /** Stores the moment `ticks` from now. */
   store(words: Uint32Array, at: number, ticks: number, nowUs: Micros): void {
     const wholeUs = Math.floor(ticks / this.den);
-    this.#keep(words, at, nowUs + wholeUs, ticks - wholeUs * this.den);
+    const moment = nowUs + wholeUs;
+    const low = moment - this.#modulusUs * Math.floor(moment * this.#perModulus);
+    const stored = low * this.#fractionFactor + (ticks - wholeUs * this.den);
+    words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | (stored / HIGH_FACTOR);
+    words[at + 2] = stored;
   }
 
   /** Moves the stored moment. */
   shift(words: Uint32Array, at: number, byUs: number): void {
     const stored = ((words[at + 1] as number) & 0xffff) * HIGH_FACTOR + (words[at + 2] as number);
     const low = Math.floor(stored * this.#perFraction);
-    this.#keep(words, at, low + byUs, stored - low * this.#fractionFactor);
-  }
-
-  #keep(words: Uint32Array, at: number, moment: number, fraction: number): void {
-    const low = moment - this.#modulusUs * Math.floor(moment * this.#perModulus);
-    const stored = low * this.#fractionFactor + fraction;
-    words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | (stored / HIGH_FACTOR);
-    words[at + 2] = stored;
+    this.store(words, at, stored - low * this.#fractionFactor, micros(low + byUs));
   }
 
   /** What `ticks` of another interval are worth in ticks of this one: the same share of a unit, rounded up. */

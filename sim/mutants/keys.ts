@@ -143,8 +143,8 @@ export const KEYS: readonly Mutant[] = [
     name: "bucket-forgives",
     breaks: "A key that has to share a bucket makes it as strict as itself",
     file: "algorithms/gcra.ts",
-    find: "if (ahead > this.#tat.ticksAhead(words, at, nowUs)) this.#tat.store",
-    replace: "if (ahead < this.#tat.ticksAhead(words, at, nowUs)) this.#tat.store",
+    find: "if (others > this.debtTicks(words, at, nowUs)) this.#tat.store",
+    replace: "if (others < this.debtTicks(words, at, nowUs)) this.#tat.store",
     test: "test/algorithms/state-page.test.ts",
   },
   {
