@@ -68,6 +68,8 @@ export class JournalledKeys {
 
   /** The journal knows every key as it stands: after a recovery. Cost: a pass over the journalled policies. */
   recovered(nowUs: Micros): void {
+    // What has become idle goes now: looking at a key lets it go, and must not while the keys are walked.
+    this.#keys.moveOn(nowUs);
     const verdict = new Verdict();
     for (const [index, heavy] of this.#heavy.entries()) {
       if (heavy === undefined) continue;

@@ -252,7 +252,7 @@ export class KeyedLimiter implements Reaper {
     return adopted;
   }
 
-  /** Visits the identity of every key in the table, as stored. */
+  /** Visits the identity of every key in the table, as stored. The visitor may not move time on, or charge a new key. */
   forEachKey(visit: KeyListener): void {
     this.#table.forEach((words, at) => visit(words[at] as number, (words[at + 1] as number) >>> 16));
   }

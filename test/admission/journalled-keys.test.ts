@@ -6,6 +6,7 @@ import type { Reservations } from "../../admission/reservations.ts";
 import { ShardKeys } from "../../admission/shard-keys.ts";
 import { MemoryBudget } from "../../algorithms/memory-budget.ts";
 import { StatePageReader } from "../../algorithms/state-page-reader.ts";
+import { Prng } from "../../core/prng.ts";
 import { micros, US_PER_S } from "../../core/units.ts";
 import { NOW_US, policiesOf } from "../actors/lone-shard-actor.ts";
 import { CrashingShard, type ShardAction } from "./crashing-shard.ts";
@@ -57,6 +58,23 @@ describe("journalled keys", () => {
       pages = journalled.nextSnapshotPages(1);
     }
     expect(rest.toSorted()).toEqual(["one 1 10", "one 2 20", "one 3 30"]);
+  });
+
+  it("know every key after a recovery, however many have become idle since", () => {
+    const policies = compilePolicies(
+      policiesOf("name: odd, dimension: user, algorithm: gcra, limit: 32749, window: 10m"),
+      1,
+    );
+    const keys = new ShardKeys(0, 0, policies, budget);
+    const random = new Prng(7);
+    for (let key = 0; key < 4_000; key += 1) {
+      const cost = key < 600 ? 32_749 : 1_000;
+      keys.limiter(0).charge(random.u32(), random.u32(), cost, micros(NOW_US));
+    }
+    const journalled = new JournalledKeys(keys, policies, { stagger: 0, budget });
+    // By now 600 still owe something, a sweep is overdue, and the table shrinks by it.
+    journalled.recovered(micros(NOW_US + 560 * US_PER_S));
+    expect([keys.keysOf(0), journalled.heavyKeys(0)?.entries]).toEqual([600, 600]);
   });
 });
 
