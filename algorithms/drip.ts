@@ -48,6 +48,7 @@ export class Drip {
 
   /** Microseconds until `units` more have dripped, given the progress read. */
   untilUs(units: number): number {
-    return this.field.ceilUs(units * this.field.num - this.progressTicks);
+    const { num, den } = this.field;
+    return Math.ceil((units * num - this.progressTicks) / den);
   }
 }

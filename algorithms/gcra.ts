@@ -60,7 +60,8 @@ export class Gcra implements Algorithm {
     const isPossible = cost <= this.capacity;
     // A peek at a key in debt beyond its burst is no refusal.
     verdict.outcome = cost === 0 ? "allowed" : isPossible ? "denied" : "unsatisfiable";
-    verdict.retryAfterUs = cost === 0 ? 0 : isPossible ? Math.ceil(-room / tat.den) : Infinity;
+    if (!isPossible) verdict.retryAfterUs = Infinity;
+    else if (cost > 0) verdict.retryAfterUs = Math.ceil(-room / tat.den);
     verdict.remaining = Math.max(0, Math.floor((this.#capacityTicks - debt) / tat.num));
     verdict.resetAfterUs = Math.ceil(debt / tat.den);
   }

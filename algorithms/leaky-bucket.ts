@@ -53,7 +53,8 @@ export class LeakyBucket implements Algorithm {
     verdict.outcome = isRoom ? "allowed" : isPossible ? "denied" : "unsatisfiable";
     verdict.limit = this.#limit;
     verdict.remaining = kept < this.capacity ? this.capacity - kept : 0;
-    verdict.retryAfterUs = isRoom ? 0 : isPossible ? this.#leak.untilUs(overflow) : Infinity;
+    verdict.retryAfterUs = isRoom ? 0 : Infinity;
+    if (!isRoom && isPossible) verdict.retryAfterUs = this.#leak.untilUs(overflow);
     verdict.resetAfterUs = kept > 0 ? this.#leak.untilUs(kept) : 0;
     verdict.delayUs = 0;
   }

@@ -52,7 +52,8 @@ export class TokenBucket implements Algorithm {
     verdict.outcome = isEnough ? "allowed" : isPossible ? "denied" : "unsatisfiable";
     verdict.limit = this.#limit;
     verdict.remaining = left > 0 ? left : 0;
-    verdict.retryAfterUs = isEnough ? 0 : isPossible ? this.#drip.untilUs(cost - tokens) : Infinity;
+    verdict.retryAfterUs = isEnough ? 0 : Infinity;
+    if (!isEnough && isPossible) verdict.retryAfterUs = this.#drip.untilUs(cost - tokens);
     verdict.resetAfterUs = left < this.capacity ? this.#drip.untilUs(this.capacity - left) : 0;
     verdict.delayUs = 0;
   }
