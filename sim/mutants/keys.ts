@@ -14,8 +14,8 @@ export const KEYS: readonly Mutant[] = [
     name: "retry-a-microsecond-late",
     breaks: "What a denied check is told to wait is exact to the microsecond, rounding included",
     file: "algorithms/gcra.ts",
-    find: "isPossible ? Math.ceil(-room / tat.den) : Infinity",
-    replace: "isPossible ? Math.floor(-room / tat.den) + 1 : Infinity",
+    find: "verdict.retryAfterUs = Math.ceil(-room / tat.den)",
+    replace: "verdict.retryAfterUs = Math.floor(-room / tat.den) + 1",
     test: "test/algorithms/gcra.test.ts",
   },
   {
