@@ -1,13 +1,13 @@
 /**
- * FINAL: what the giver knew last, sent once the shard is frozen and belongs to the taker.
+ * FINAL: what the giver knew last, sent once the shard is frozen. It counts when the shard is the taker's.
  *
- *      │ epoch 8 │ nowUs 8 │ pages before 4 │
+ *      │ nowUs 8 │ pages before 4 │
  *      │ n 4 │ (length 4 │ dirty page) × n │
  *      │ length 4 │ reply subjects of answered messages, a space between them │
  *      │ length 4 │ loan rows │ length 4 │ answered idempotency ids │
  *
- * Cut into chunks of one message each. All chunks are sent again until the taker says it has them, so they
- * may arrive in any order and more than once.
+ * Cut into chunks of one message each. Once the shard has moved all chunks are sent again until the taker says it
+ * has them, so they may arrive in any order and more than once.
  */
 import { ParlError } from "../../core/errors.ts";
 import { micros, type Micros } from "../../core/units.ts";
@@ -18,8 +18,6 @@ import { malformed, PAYLOAD_BYTES_MAX } from "./messages.ts";
 export const FINAL_CHUNKS_MAX = 64;
 
 export interface FinalState {
-  /** The taker's epoch. */
-  readonly epoch: number;
   /** The giver's last time of the shard, wall clock. */
   readonly nowUs: Micros;
   /** Pages that the taker must have got before. */
@@ -36,12 +34,11 @@ export function encodeFinal(state: FinalState): Uint8Array {
   // One text: each on its own took most of the time of a FINAL.
   const answered = new TextEncoder().encode(state.answered.join(" "));
   const size =
-    20 +
+    12 +
     state.dirty.reduce((sum, page) => sum + 4 + page.length, 4) +
     (4 + answered.length) +
     (4 + state.loans.length + 4 + state.answeredIds.length);
   const writer = new Writer(size);
-  writer.f64(state.epoch);
   writer.f64(state.nowUs);
   writer.u32(state.pages);
   writer.u32(state.dirty.length);
@@ -52,15 +49,9 @@ export function encodeFinal(state: FinalState): Uint8Array {
   return writer.bytes;
 }
 
-/** Puts the taker's epoch in its place: it is known last, when everything else has been laid out. */
-export function stampEpoch(final: Uint8Array, epoch: number): void {
-  new DataView(final.buffer, final.byteOffset).setFloat64(0, epoch, true);
-}
-
 /** @throws ParlError PARL_MALFORMED; sections are views into `bytes` */
 export function decodeFinal(bytes: Uint8Array): FinalState {
   const reader = new Reader(bytes);
-  const epoch = reader.whole("epoch");
   const nowUs = micros(reader.whole("nowUs"));
   const pages = reader.u32();
   const dirty = Array.from({ length: reader.items(4) }, () => reader.section());
@@ -70,7 +61,7 @@ export function decodeFinal(bytes: Uint8Array): FinalState {
   const loans = reader.section();
   const answeredIds = reader.section();
   reader.end();
-  return { epoch, nowUs, pages, dirty, answered, loans, answeredIds };
+  return { nowUs, pages, dirty, answered, loans, answeredIds };
 }
 
 /** @throws ParlError PARL_TOO_LARGE */

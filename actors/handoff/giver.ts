@@ -2,8 +2,8 @@
  * The owner that hands a shard over: it serves until the last moment, and never decides after it.
  *
  *      paging ──▶ subscribing ──▶ settling ──▶ freezing ──▶ draining ──▶ moving ──▶ closing ──▶ ended
- *        pages      SUBSCRIBE       READY,       `frozen`    dirty        CAS         FINAL,
- *        acked      sent            10 ms        awaited     pages        awaited     until acked
+ *        pages      SUBSCRIBE       READY,       `frozen`    dirty        CAS, FINAL  MOVED,
+ *        acked      sent            10 ms        awaited     pages        sent        until acked
  *      ╰──────────── serving ───────────╯     ╰──────────── frozen ───────────────────────────▶
  *      ╰──── any doubt: ABORT, unfreeze, go on as owner under the same epoch ────╯ parked ones are decided
  *
@@ -19,17 +19,20 @@
  * Once the CAS has been wished for there is no way back but proof that it was not applied: an answer
  * "conflict" or "unknown" leaves the shard frozen until the watch shows whom it belongs to.
  *
- * Freeze = one CAS + one FINAL, unless keys are charged faster than pages travel: after eight rounds the
- * shard freezes anyway, sends the dirty pages frozen, and says so (`isLongFreeze`).
+ * FINAL leaves with the CAS, not after it: it counts only for an owner, and there is no way back to another state
+ * of the shard. So clients wait for one way to the server and one to the taker, whose watch may tell it of the
+ * CAS before our MOVED does. When keys are charged faster than pages travel, the shard freezes after eight rounds
+ * anyway, sends the dirty pages frozen, and says so (`isLongFreeze`).
  */
 import { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import { AnsweredList } from "./answered-list.ts";
-import { encodeFinal, finalChunks, stampEpoch } from "./final-state.ts";
+import { encodeFinal, finalChunks } from "./final-state.ts";
 import { notOwner, unavailable } from "./given-up.ts";
 import { isSameMember, type Member } from "./member.ts";
 import {
   decodeError,
+  encodeEpoch,
   encodeError,
   encodeMessage,
   type HandoffMessage,
@@ -40,6 +43,7 @@ import { ParkedMessages, type ShardMessage } from "./parked-messages.ts";
 import {
   SILENCE_MAX_US,
   type CasAnswer,
+  type GiverEvent,
   type HandoffEnded,
   type HandoffOutbox,
   type LeavingShard,
@@ -55,18 +59,6 @@ const CAS_RETRY_US = 50_000;
 const FINAL_RETRY_US = 250_000;
 /** Then a taker that is alive but silent recovers the shard from the journal. */
 const FINAL_PATIENCE_US = 10_000_000;
-
-export type GiverEvent =
-  | { readonly kind: "message"; readonly message: HandoffMessage }
-  | { readonly kind: "bad-message"; readonly error: ParlError }
-  | { readonly kind: "frozen" }
-  | { readonly kind: "cas-answer"; readonly answer: CasAnswer }
-  | { readonly kind: "owner-seen"; readonly owner: OwnerRecord }
-  | { readonly kind: "peer-gone" }
-  | { readonly kind: "replaced" }
-  | { readonly kind: "fenced" }
-  | { readonly kind: "lost" }
-  | { readonly kind: "tick" };
 
 export interface GiverFacts extends LeavingShard {
   readonly self: Member;
@@ -99,13 +91,15 @@ export class Giver {
   #frozenForUs = 0;
   #isLongFreeze = false;
   #final: Uint8Array | undefined;
-  /** When to try the CAS, or FINAL, again. */
+  /** When to try the CAS, or FINAL and MOVED, again. */
   #retryUs = Infinity;
   /** Whether a message was accepted that the list of answered ones had no room for. */
   #hasUnwritten = false;
   #isTakerGone = false;
   /** Whether a CAS was answered "conflict": not to be tried again. */
   #isContested = false;
+  /** Since when the taker is known to decide: its watch may be ahead of the answer to our CAS. */
+  #confirmedUs: number | undefined;
   /** Of the owner after this process. */
   #nextEpoch: number | undefined;
 
@@ -194,8 +188,9 @@ export class Giver {
         // A rehearsal, while nobody waits: an end too large is found out, and code that has never run, or not for
         // long, takes its milliseconds now.
         this.#layOut([], outbox);
-      } else if (message.kind === "final-ack" && this.#state === "closing") {
-        this.#end("moved", outbox, { isConfirmed: true, undecidedUs: monotonicUs - this.#frozeUs });
+      } else if (message.kind === "final-ack") {
+        this.#confirmedUs ??= monotonicUs;
+        if (this.#state === "closing") this.#end("moved", outbox);
       } else if (message.kind === "abort") {
         const error = decodeError(message.payload);
         if (this.#state === "closing") this.#end("moved", outbox, { error });
@@ -256,13 +251,14 @@ export class Giver {
     if (this.#final === undefined) return;
     this.#state = "moving";
     outbox.casOwner(shard, transfer, taker, epoch);
+    this.#sendFinal(outbox);
   }
 
-  /** FINAL as of now, without the epoch, which is known last. undefined when it cannot be sent: then all is over. */
+  /** FINAL as of now; undefined when it cannot be sent: then all is over. */
   #layOut(dirty: readonly Uint8Array[], outbox: HandoffOutbox): Uint8Array | undefined {
     const pages = this.#window.sent;
     const answered = this.#answered.subjects();
-    const final = encodeFinal({ epoch: 0, pages, dirty, answered, ...this.facts.closing() });
+    const final = encodeFinal({ pages, dirty, answered, ...this.facts.closing() });
     try {
       finalChunks(final);
       return final;
@@ -311,18 +307,21 @@ export class Giver {
     this.#frozenForUs = monotonicUs - this.#frozeUs;
     // The taker has copies.
     this.#parked.clear();
-    stampEpoch(this.#final as Uint8Array, epoch);
-    this.#sendFinal(monotonicUs, outbox);
+    this.#sendMoved(monotonicUs, outbox);
     this.facts.table.stop();
     outbox.release(this.facts.shard, this.facts.transfer);
-    if (this.#isTakerGone) this.#end("moved", outbox);
+    if (this.#isTakerGone || this.#confirmedUs !== undefined) this.#end("moved", outbox);
   }
 
-  #sendFinal(monotonicUs: Micros, outbox: HandoffOutbox): void {
+  #sendFinal(outbox: HandoffOutbox): void {
     const chunks = finalChunks(this.#final as Uint8Array);
     for (const [number, payload] of chunks.entries()) {
       this.#say("final", outbox, { number, count: chunks.length, payload });
     }
+  }
+
+  #sendMoved(monotonicUs: Micros, outbox: HandoffOutbox): void {
+    this.#say("moved", outbox, { payload: encodeEpoch(this.#nextEpoch as number) });
     this.#retryUs = monotonicUs + FINAL_RETRY_US;
   }
 
@@ -335,7 +334,10 @@ export class Giver {
       outbox.casOwner(shard, transfer, taker, epoch);
     } else if (this.#state === "closing") {
       if (silentUs >= FINAL_PATIENCE_US) this.#end("moved", outbox);
-      else if (monotonicUs >= this.#retryUs) this.#sendFinal(monotonicUs, outbox);
+      else if (monotonicUs >= this.#retryUs) {
+        this.#sendFinal(outbox);
+        this.#sendMoved(monotonicUs, outbox);
+      }
     } else if (silentUs >= (this.#state === "draining" ? FROZEN_SILENCE_MAX_US : SILENCE_MAX_US)) {
       this.#abort(unavailable(`nothing heard of ${taker.id} for ${silentUs / 1_000} ms`), outbox);
     }
@@ -359,9 +361,10 @@ export class Giver {
   #end(
     outcome: HandoffEnded["outcome"],
     outbox: HandoffOutbox,
-    more: Partial<Pick<HandoffEnded, "isConfirmed" | "undecidedUs">> & { readonly error?: ParlError } = {},
+    more: { readonly error?: ParlError } = {},
   ): void {
     const { shard, transfer, taker, table } = this.facts;
+    const confirmedUs = outcome === "moved" ? this.#confirmedUs : undefined;
     if (this.#state !== "closing") table.stop();
     this.#state = "ended";
     this.#final = undefined;
@@ -371,14 +374,14 @@ export class Giver {
       shard,
       transfer,
       peer: taker,
-      isConfirmed: false,
+      isConfirmed: confirmedUs !== undefined,
       ...(this.#nextEpoch === undefined ? {} : { epoch: this.#nextEpoch }),
       pages: this.#window.sent,
       bytes: this.#window.bytes,
       rounds: this.#window.rounds,
       isLongFreeze: this.#isLongFreeze,
       frozenUs: this.#frozenForUs,
-      undecidedUs: 0,
+      undecidedUs: (confirmedUs ?? this.#frozeUs) - this.#frozeUs,
       dropped: this.#parked.dropped,
       ...more,
     });

@@ -15,7 +15,7 @@
 import { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import { AnsweredList } from "./answered-list.ts";
-import { Giver, type GiverEvent } from "./giver.ts";
+import { Giver } from "./giver.ts";
 import { isSameMember, type Member } from "./member.ts";
 import {
   decodeEpoch,
@@ -28,8 +28,16 @@ import {
   type MessageKind,
 } from "./messages.ts";
 import type { ShardMessage } from "./parked-messages.ts";
-import { Taker, type TakerEvent } from "./taker.ts";
-import type { CasAnswer, HandoffOutbox, LeavingShard, OwnerRecord, StagedShard } from "./transfer.ts";
+import { Taker } from "./taker.ts";
+import type {
+  CasAnswer,
+  GiverEvent,
+  HandoffOutbox,
+  LeavingShard,
+  OwnerRecord,
+  StagedShard,
+  TakerEvent,
+} from "./transfer.ts";
 
 /** Small enough that building one holds up no check by more than a fraction of a millisecond. */
 const PAGE_BYTES = 64 * 1_024;
@@ -207,7 +215,7 @@ export class Handoffs {
       this.#stepGiver({ kind: "message", message }, monotonicUs);
     } else if (taker !== undefined && !TO_GIVER.includes(kind) && isFor(taker, taker.giver)) {
       this.#stepTaker({ kind: "message", message }, monotonicUs);
-    } else if (kind === "final" && this.#adopted.has(transfer)) {
+    } else if ((kind === "final" || kind === "moved") && this.#adopted.has(transfer)) {
       this.#answer(message, "final-ack");
     } else if (kind !== "abort" && kind !== "refuse" && kind !== "final-ack") {
       const text = `transfer ${transfer} of shard ${shard} is not known here; ask again`;

@@ -10,8 +10,9 @@
  *        │ ── ACK number (pages it has) ────────▶ │ ╯
  *        │ ◀── SUBSCRIBE ──────────────────────── │ nearly done
  *        │ ── READY ────────────────────────────▶ │ the subscription is active
- *        │ ◀── FINAL number of count (chunk) ──── │ frozen, ownership moved
- *        │ ── FINAL-ACK ────────────────────────▶ │
+ *        │ ◀── FINAL number of count (chunk) ──── │ frozen; the CAS of the owner is on its way
+ *        │ ◀── MOVED (epoch) ──────────────────── │ it was stored, as the taker's watch may say, too
+ *        │ ── FINAL-ACK ────────────────────────▶ │ has both
  *        │ ◀─▶ ABORT (error) ◀──────────────────▶ │
  *
  * Little-endian. The checksum covers everything but itself: a page under a wrong number is as wrong as a
@@ -22,7 +23,7 @@ import { crc32 } from "node:zlib";
 import { ERROR_CODES, ParlError, type ErrorCode } from "../../core/errors.ts";
 import type { Member } from "./member.ts";
 
-const HANDOFF_VERSION = 1;
+const HANDOFF_VERSION = 2;
 /** Largest message; larger ones would hold up everything behind them on the connection. */
 export const MESSAGE_BYTES_MAX = 256 * 1_024;
 export const MESSAGE_KINDS = [
@@ -32,6 +33,7 @@ export const MESSAGE_KINDS = [
   "subscribe",
   "ready",
   "final",
+  "moved",
   "final-ack",
   "refuse",
   "abort",
@@ -123,7 +125,7 @@ export function envelopeOf(bytes: Uint8Array): Envelope | undefined {
   return envelopeIn(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
-/** Payload of an ASK. @param epoch of the owner that is asked, as far as the taker knows */
+/** Payload of an ASK: of the owner that is asked, as far as the taker knows. Of MOVED: of the taker, as the owner. */
 export function encodeEpoch(epoch: number): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setFloat64(0, epoch, true);
@@ -132,9 +134,9 @@ export function encodeEpoch(epoch: number): Uint8Array {
 
 /** @throws ParlError PARL_MALFORMED */
 export function decodeEpoch(payload: Uint8Array): number {
-  if (payload.length !== 8) throw malformed(`asks with ${payload.length} bytes, not with an epoch`);
+  if (payload.length !== 8) throw malformed(`has ${payload.length} bytes where an epoch should be`);
   const epoch = new DataView(payload.buffer, payload.byteOffset, 8).getFloat64(0, true);
-  if (!isIdentifier(epoch)) throw malformed(`asks with epoch ${epoch}`);
+  if (!isIdentifier(epoch)) throw malformed(`names epoch ${epoch}`);
   return epoch;
 }
 

@@ -1,13 +1,16 @@
 /**
  * The process that a shard moves to: it collects pages, parks messages, and decides nothing before FINAL.
  *
- *      receiving ──▶ subscribing ──▶ committed ──▶ complete ──▶ ended (adopted)
- *        pages         SUBSCRIBE       READY          FINAL, unless fenced
+ *      receiving ──▶ subscribing ──▶ committed ───────▶ complete ──▶ ended (adopted)
+ *        pages         SUBSCRIBE       READY   FINAL, and owner  unless fenced
  *
  * Until READY it may give up whenever it likes. READY is a promise to stay: the giver may make this process
  * the owner at any moment after it. From then on it ends only by FINAL, by an ABORT, by a page that it
  * refuses (the giver moves nothing before every page is acknowledged), or when the giver is declared dead
  * or the watch shows another owner. READY is repeated, so that a lost ABORT is asked for again.
+ *
+ * FINAL is the last that the giver knows, and means nothing before this process is the owner: the giver says so
+ * (MOVED) when its CAS was answered, or the watch does. Whichever comes first counts, and they have to agree.
  *
  * If the record names this process but the state will not come, the outcome is `recover`. What is parked is
  * dropped then: the giver may have answered some of it before it died, and nobody knows which.
@@ -22,6 +25,7 @@ import { decodeFinal, FinalAssembly, type FinalState } from "./final-state.ts";
 import { notOwner, unavailable } from "./given-up.ts";
 import { isSameMember, type Member } from "./member.ts";
 import {
+  decodeEpoch,
   decodeError,
   encodeEpoch,
   encodeError,
@@ -37,21 +41,10 @@ import {
   type HandoffOutbox,
   type OwnerRecord,
   type StagedShard,
+  type TakerEvent,
 } from "./transfer.ts";
 
 const READY_AGAIN_US = 500_000;
-
-export type TakerEvent =
-  | { readonly kind: "message"; readonly message: HandoffMessage }
-  | { readonly kind: "bad-message"; readonly error: ParlError }
-  | { readonly kind: "subscribed" }
-  | { readonly kind: "owner-seen"; readonly owner: OwnerRecord }
-  | { readonly kind: "peer-gone" }
-  | { readonly kind: "fenced" }
-  | { readonly kind: "unfenced" }
-  | { readonly kind: "lost" }
-  | { readonly kind: "withdrawn" }
-  | { readonly kind: "tick" };
 
 export interface TakerFacts {
   readonly self: Member;
@@ -80,8 +73,9 @@ export class Taker {
   #bytes = 0;
   #heardUs: number;
   #readyUs = 0;
-  #final: FinalState | undefined;
-  /** The epoch under which the watch showed this process as owner. */
+  /** Or what was wrong with it: then the state will not come, and whose the shard is must show yet. */
+  #final: FinalState | ParlError | undefined;
+  /** The epoch under which this process is the owner, by the watch or the giver's word. */
   #ownEpoch: number | undefined;
 
   constructor(facts: TakerFacts, monotonicUs: Micros, outbox: HandoffOutbox) {
@@ -160,6 +154,8 @@ export class Taker {
       outbox.subscribe(this.facts.shard, this.facts.transfer);
     } else if (kind === "final") {
       this.#finalChunk(message, outbox);
+    } else if (kind === "moved") {
+      this.#moved(message, outbox);
     } else if ((kind === "refuse" || kind === "abort") && this.#state !== "complete") {
       this.#heardAbort(message, outbox);
     }
@@ -187,18 +183,14 @@ export class Taker {
   }
 
   #finalChunk({ number, count, payload }: HandoffMessage, outbox: HandoffOutbox): void {
-    if (this.#state === "complete") return;
-    const { staged, epoch, transfer } = this.facts;
+    if (this.#state === "complete" || this.#final !== undefined) return;
+    const { staged, transfer } = this.facts;
     try {
       if (this.#state !== "committed")
         throw malformed(`ends transfer ${transfer}, which is not ready for it`);
       const bytes = this.#assembly.add(number, count, payload);
       if (bytes === undefined) return;
       const final = decodeFinal(bytes);
-      if (final.epoch <= epoch) throw malformed(`ends with epoch ${final.epoch}, not above ${epoch}`);
-      if (this.#ownEpoch !== undefined && final.epoch !== this.#ownEpoch) {
-        throw malformed(`ends with epoch ${final.epoch}, the record says ${this.#ownEpoch}`);
-      }
       if (final.pages !== this.#pages) {
         throw malformed(`ends after ${final.pages} pages, ${this.#pages} have arrived`);
       }
@@ -207,19 +199,53 @@ export class Taker {
     } catch (error) {
       if (!(error instanceof ParlError)) throw error;
       outbox.refused(error);
-      // The giver has moved the shard and has nothing else to give: the journal knows the rest.
+      if (this.#state !== "committed") this.#giveUp(error, outbox);
+      else this.#final = error;
+    }
+    this.#complete(outbox);
+  }
+
+  /** The giver's word that its CAS was stored. */
+  #moved({ payload }: HandoffMessage, outbox: HandoffOutbox): void {
+    if (this.#state === "complete") return;
+    const { epoch, transfer } = this.facts;
+    try {
+      if (this.#state !== "committed")
+        throw malformed(`moves transfer ${transfer}, which is not ready for it`);
+      const own = decodeEpoch(payload);
+      if (own <= epoch) throw malformed(`moves to epoch ${own}, not above ${epoch}`);
+      if (this.#ownEpoch !== undefined && own !== this.#ownEpoch) {
+        throw malformed(`moves to epoch ${own}, the record says ${this.#ownEpoch}`);
+      }
+      this.#ownEpoch = own;
+    } catch (error) {
+      if (!(error instanceof ParlError)) throw error;
+      outbox.refused(error);
+      // It has given the shard away, however it says so: the journal knows the rest.
       this.#giveUp(error, outbox, this.#state === "committed");
       return;
     }
-    this.answered = AnsweredList.of(this.#final.answered);
-    this.#say("final-ack", outbox);
-    this.#state = "complete";
-    if (!this.#isFenced) this.#adopt(outbox);
+    this.#complete(outbox);
+  }
+
+  /** Goes on once the state is here and this process the owner. */
+  #complete(outbox: HandoffOutbox): void {
+    if (this.#state !== "committed" || this.#ownEpoch === undefined) return;
+    const final = this.#final;
+    if (final instanceof ParlError) {
+      this.#giveUp(final, outbox);
+    } else if (final !== undefined) {
+      this.answered = AnsweredList.of(final.answered);
+      this.#say("final-ack", outbox);
+      this.#state = "complete";
+      if (!this.#isFenced) this.#adopt(outbox);
+    }
   }
 
   #adopt(outbox: HandoffOutbox): void {
     const { shard, staged } = this.facts;
-    const { epoch, nowUs, loans, answeredIds } = this.#final as FinalState;
+    const { nowUs, loans, answeredIds } = this.#final as FinalState;
+    const epoch = this.#ownEpoch as number;
     outbox.adopt(shard, { staged, epoch, nowUs, loans, answeredIds });
     this.#parked.drain(
       this.answered,
@@ -227,14 +253,19 @@ export class Taker {
       (message, error) => outbox.refuse(shard, message, error),
     );
     this.#hasAdopted = true;
-    this.#end("adopted", outbox, { epoch, isConfirmed: true });
+    this.#end("adopted", outbox, { isConfirmed: true });
   }
 
   #ownerSeen(owner: OwnerRecord, outbox: HandoffOutbox): void {
     const { self, shard, epoch } = this.facts;
     if (owner.epoch <= epoch || this.#state === "complete") return;
-    if (isSameMember(owner, self) && owner.how === "handed-over") this.#ownEpoch = owner.epoch;
-    else this.#giveUp(notOwner(shard, owner.id), outbox);
+    const isHandedOver = isSameMember(owner, self) && owner.how === "handed-over";
+    if (isHandedOver && owner.epoch === (this.#ownEpoch ?? owner.epoch)) {
+      this.#ownEpoch = owner.epoch;
+      this.#complete(outbox);
+    } else {
+      this.#giveUp(notOwner(shard, owner.id), outbox);
+    }
   }
 
   #heardAbort(message: HandoffMessage, outbox: HandoffOutbox): void {
@@ -279,7 +310,7 @@ export class Taker {
   #end(
     outcome: HandoffEnded["outcome"],
     outbox: HandoffOutbox,
-    more: { readonly isConfirmed?: boolean; readonly epoch?: number; readonly error?: ParlError },
+    more: { readonly isConfirmed?: boolean; readonly error?: ParlError },
   ): void {
     const { shard, transfer, giver } = this.facts;
     this.#state = "ended";

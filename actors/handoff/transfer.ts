@@ -7,6 +7,7 @@
 import type { ParlError } from "../../core/errors.ts";
 import type { Micros } from "../../core/units.ts";
 import type { Member } from "./member.ts";
+import type { HandoffMessage } from "./messages.ts";
 import type { ShardMessage } from "./parked-messages.ts";
 
 /** The keys of a shard on their way out, while they are being charged. */
@@ -91,13 +92,39 @@ export interface HandoffEnded {
   readonly rounds: number;
   /** Whether the freeze began although more was dirty than fits one page. */
   readonly isLongFreeze: boolean;
-  /** From the wish to freeze to FINAL, monotonic; 0 when never frozen. */
+  /** From the wish to freeze until the shard was known to be the taker's, monotonic; 0 when it never was. */
   readonly frozenUs: number;
-  /** From the same moment until the taker said that it has everything; 0 when it never did. */
+  /** From the same wish until the taker said that it decides; 0 when it never did. */
   readonly undecidedUs: number;
   /** Messages that could neither be parked nor be kept for a refusal. */
   readonly dropped: number;
 }
+
+/** What the giver is told. */
+export type GiverEvent =
+  | { readonly kind: "message"; readonly message: HandoffMessage }
+  | { readonly kind: "bad-message"; readonly error: ParlError }
+  | { readonly kind: "frozen" }
+  | { readonly kind: "cas-answer"; readonly answer: CasAnswer }
+  | { readonly kind: "owner-seen"; readonly owner: OwnerRecord }
+  | { readonly kind: "peer-gone" }
+  | { readonly kind: "replaced" }
+  | { readonly kind: "fenced" }
+  | { readonly kind: "lost" }
+  | { readonly kind: "tick" };
+
+/** What the taker is told. */
+export type TakerEvent =
+  | { readonly kind: "message"; readonly message: HandoffMessage }
+  | { readonly kind: "bad-message"; readonly error: ParlError }
+  | { readonly kind: "subscribed" }
+  | { readonly kind: "owner-seen"; readonly owner: OwnerRecord }
+  | { readonly kind: "peer-gone" }
+  | { readonly kind: "fenced" }
+  | { readonly kind: "unfenced" }
+  | { readonly kind: "lost" }
+  | { readonly kind: "withdrawn" }
+  | { readonly kind: "tick" };
 
 /** Wishes, to be fulfilled in order, after the step or at once. Of the answers, `frozen` alone may come at once. */
 export interface HandoffOutbox {

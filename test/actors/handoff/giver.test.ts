@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { decodeFinal } from "../../../actors/handoff/final-state.ts";
-import { Giver, type GiverEvent } from "../../../actors/handoff/giver.ts";
-import { encodeError } from "../../../actors/handoff/messages.ts";
-import type { OwnerRecord } from "../../../actors/handoff/transfer.ts";
+import { Giver } from "../../../actors/handoff/giver.ts";
+import { decodeEpoch, encodeError } from "../../../actors/handoff/messages.ts";
+import type { GiverEvent, OwnerRecord } from "../../../actors/handoff/transfer.ts";
 import { ParlError } from "../../../core/errors.ts";
 import { micros } from "../../../core/units.ts";
 import { ModelShard } from "./model-shard.ts";
@@ -20,6 +20,9 @@ import {
 
 const EPOCH = 40;
 const MS = 1_000;
+/** What leaves once everything stands still, and what when it belongs to the taker. */
+const LAST = ["cas owner.7 40 → b", "final 0/1 → b"];
+const MOVED = ["moved → b", "release 7"];
 const TOO_LARGE = { ...CLOSING, loans: new Uint8Array(17 * 2 ** 20) };
 
 class HandDrivenGiver {
@@ -83,7 +86,7 @@ function owner(id: typeof A, epoch: number, how: OwnerRecord["how"]): GiverEvent
 }
 
 describe("a giver", () => {
-  it("hands over: pages, SUBSCRIBE, freeze, CAS, FINAL", () => {
+  it("hands over: pages, SUBSCRIBE, freeze, CAS and FINAL, MOVED", () => {
     const driven = new HandDrivenGiver(6);
     expect(driven.outbox.take()).toEqual(["page 0 → b", "page 1 → b", "page 2 → b", "page 3 → b"]);
     expect(driven.hear("ack", 1)).toEqual(["page 4 → b"]);
@@ -95,10 +98,12 @@ describe("a giver", () => {
     expect(driven.hear("ready")).toEqual([]);
     expect(driven.step({ kind: "tick" }, 10 * MS - 1)).toEqual([]);
     expect(driven.step({ kind: "tick" }, 1)).toEqual(["freeze 7"]);
-    expect(driven.step({ kind: "frozen" }, 100)).toEqual(["cas owner.7 40 → b"]);
+    // Clients wait: the CAS first, and FINAL with it.
+    expect(driven.step({ kind: "frozen" }, 100)).toEqual(LAST);
+    expect(decodeFinal(driven.outbox.lastSent.payload)).toMatchObject({ nowUs: 5_000, pages: 7 });
     const moved = driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 44 } }, 300);
-    expect(moved).toEqual(["final 0/1 → b", "release 7"]);
-    expect(decodeFinal(driven.outbox.lastSent.payload)).toMatchObject({ epoch: 44, nowUs: 5_000, pages: 7 });
+    expect(moved).toEqual(MOVED);
+    expect(decodeEpoch(driven.outbox.lastSent.payload)).toBe(44);
     driven.nowUs += 500;
     expect(driven.hear("final-ack")).toEqual(["giver moved confirmed"]);
     expect(driven.outbox.ends[0]).toMatchObject({
@@ -121,7 +126,7 @@ describe("a giver", () => {
     driven.table.charge("key-0");
     expect(driven.hear("ready")).toEqual([]);
     expect(driven.step({ kind: "tick" }, 10 * MS)).toEqual(["freeze 7"]);
-    expect(driven.step({ kind: "frozen" })).toEqual(["cas owner.7 40 → b"]);
+    expect(driven.step({ kind: "frozen" })).toEqual(LAST);
   });
 
   it("lists what it decides from SUBSCRIBE to freeze, and decides nothing after", () => {
@@ -134,10 +139,10 @@ describe("a giver", () => {
     driven.step({ kind: "tick" }, 10 * MS);
     expect(driven.offer("late")).toBe("parked");
     driven.step({ kind: "frozen" });
-    const moved = driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } });
-    expect(moved).toEqual(["final 0/1 → b", "release 7"]);
     expect(decodeFinal(driven.outbox.lastSent.payload).answered).toEqual(["r1", "r2", "r2"]);
-    expect(driven.offer("later")).toBe("ignore");
+    expect(driven.offer("later")).toBe("parked");
+    expect(driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } })).toEqual(MOVED);
+    expect(driven.offer("last")).toBe("ignore");
     expect(driven.hear("final-ack")).toEqual(["giver moved confirmed"]);
   });
 
@@ -188,16 +193,16 @@ describe("a giver", () => {
     const drained = driven.step({ kind: "frozen" });
     expect(drained.filter((line) => line.startsWith("page")).length).toBeGreaterThan(1);
     const pages = driven.outbox.sent.filter(({ message }) => message.kind === "page").length;
-    expect(driven.hear("ack", pages)).toEqual(["cas owner.7 40 → b"]);
+    expect(driven.hear("ack", pages)).toEqual(LAST);
     driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } });
     driven.hear("final-ack");
     expect(driven.outbox.ends[0]).toMatchObject({ isLongFreeze: true, isConfirmed: true });
   });
 
-  it("sends FINAL again until it is acknowledged, and stops when that is hopeless", () => {
+  it("sends the end again until it is acknowledged, and stops when that is hopeless", () => {
     const driven = HandDrivenGiver.at("closing");
     expect(driven.step({ kind: "tick" }, 249 * MS)).toEqual([]);
-    expect(driven.step({ kind: "tick" }, MS)).toEqual(["final 0/1 → b"]);
+    expect(driven.step({ kind: "tick" }, MS)).toEqual(["final 0/1 → b", "moved → b"]);
     expect(driven.step({ kind: "tick" }, 9_750 * MS)).toEqual(["giver moved"]);
   });
 });
@@ -290,7 +295,6 @@ describe("a giver in doubt", () => {
 describe("a giver whose CAS is out", () => {
   const unknown: GiverEvent = { kind: "cas-answer", answer: { outcome: "unknown" } };
   const conflict: GiverEvent = { kind: "cas-answer", answer: { outcome: "conflict" } };
-  const MOVED = ["final 0/1 → b", "release 7"];
 
   it("stays frozen, whatever it hears", () => {
     const driven = HandDrivenGiver.at("moving");
@@ -299,11 +303,24 @@ describe("a giver whose CAS is out", () => {
     }
     expect(driven.hear("abort")).toEqual([]);
     expect(driven.step({ kind: "tick" }, 60_000 * MS)).toEqual([]);
-    // FINAL goes out once, should the taker live after all; nobody will acknowledge it.
+    // MOVED goes out once, should the taker live after all; nobody will acknowledge it.
     expect(driven.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } })).toEqual([
       ...MOVED,
       "giver moved",
     ]);
+  });
+
+  it("hears that the taker decides before it hears of its own write, whichever way that comes", () => {
+    for (const event of [
+      { kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } },
+      owner(B, 41, "handed-over"),
+    ] as const) {
+      const driven = HandDrivenGiver.at("moving");
+      driven.nowUs += 700;
+      expect(driven.hear("final-ack")).toEqual([]);
+      expect(driven.step(event, 300)).toEqual([...MOVED, "giver moved confirmed"]);
+      expect(driven.outbox.ends[0]).toMatchObject({ epoch: 41, frozenUs: 1_000, undecidedUs: 700 });
+    }
   });
 
   it("tries again while the answer is unknown", () => {
@@ -324,7 +341,7 @@ describe("a giver whose CAS is out", () => {
     expect(late.step({ kind: "tick" }, 50 * MS)).toEqual([]);
     expect(late.step(owner(A, EPOCH, "fresh"))).toEqual([]);
     expect(late.step(owner(B, 43, "handed-over"))).toEqual(MOVED);
-    expect(decodeFinal(late.outbox.lastSent.payload).epoch).toBe(43);
+    expect(decodeEpoch(late.outbox.lastSent.payload)).toBe(43);
     const early = HandDrivenGiver.at("moving");
     expect(early.step(owner(B, 41, "handed-over"))).toEqual(MOVED);
     expect(early.step({ kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } })).toEqual([]);

@@ -164,7 +164,7 @@ describe("handoffs", () => {
             if (outcome === "moved") moved += 1;
           }
           // One way from giver to server, one from server to taker.
-          for (const us of region.freezeExcessUs) expect(us).toBeLessThanOrEqual(2 * 450);
+          for (const us of region.undecidedUs) expect(us).toBeLessThanOrEqual(2 * 450);
           expectServing(ran);
         }),
         { numRuns: 30 },

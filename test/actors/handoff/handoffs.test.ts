@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeFinal } from "../../../actors/handoff/final-state.ts";
 import { Handoffs } from "../../../actors/handoff/handoffs.ts";
 import type { Member } from "../../../actors/handoff/member.ts";
-import { decodeError, encodeEpoch, encodeError, encodeMessage } from "../../../actors/handoff/messages.ts";
+import { decodeError, encodeEpoch, encodeError } from "../../../actors/handoff/messages.ts";
 import { ParlError } from "../../../core/errors.ts";
 import { micros, type Micros } from "../../../core/units.ts";
 import { ModelShard, StagedModel } from "./model-shard.ts";
@@ -12,7 +12,6 @@ import {
   bytesFrom,
   C,
   CLOSING,
-  messageFrom,
   NOTHING,
   RecordingOutbox,
   SHARD,
@@ -54,18 +53,28 @@ function ask(from: Member, parts: { transfer?: number; shard?: number; epoch?: n
   return bytesFrom(from, "ask", { payload: encodeEpoch(epoch), ...rest });
 }
 
-function final(epoch: number, answered: string[] = []): Uint8Array {
-  const state = { epoch, pages: 0, dirty: [], answered, ...CLOSING };
-  return bytesFrom(A, "final", { count: 1, payload: encodeFinal(state) });
+function final(answered: string[] = [], transfer = TRANSFER): Uint8Array {
+  const payload = encodeFinal({ pages: 0, dirty: [], answered, ...CLOSING });
+  return bytesFrom(A, "final", { count: 1, payload, transfer });
+}
+
+function moved(epoch: number, transfer = TRANSFER): Uint8Array {
+  return bytesFrom(A, "moved", { payload: encodeEpoch(epoch), transfer });
+}
+
+/** B asks A for the shard and gets it. */
+function move(handoffs: Handoffs, transfer: number, answered: string[], epoch = EPOCH): void {
+  handoffs.ask(SHARD, A, epoch, AT_US);
+  handoffs.receive(bytesFrom(A, "subscribe", { transfer }), AT_US);
+  handoffs.subscribed(transfer, AT_US);
+  handoffs.receive(final(answered, transfer), AT_US);
+  handoffs.receive(moved(epoch + 1, transfer), AT_US);
 }
 
 /** B, having adopted the shard from A. */
 function adopted(...answered: string[]) {
   const both = handoffsOf(B);
-  both.handoffs.ask(SHARD, A, EPOCH, AT_US);
-  both.handoffs.receive(bytesFrom(A, "subscribe"), AT_US);
-  both.handoffs.subscribed(TRANSFER, AT_US);
-  both.handoffs.receive(final(41, answered), AT_US);
+  move(both.handoffs, TRANSFER, answered);
   expect(both.outbox.take().at(-1)).toBe("taker adopted confirmed");
   return both;
 }
@@ -171,10 +180,10 @@ describe("asked for a shard", () => {
 
   it("by a process of another version, it tells it to stop, and counts that once", () => {
     const { handoffs, outbox, refused } = handoffsOf(A, [SHARD]);
-    handoffs.receive(ask(B).with(0, 2), AT_US);
+    handoffs.receive(ask(B).with(0, 3), AT_US);
     expect(refused).toEqual(["PARL_UNSUPPORTED_VERSION"]);
     expect(outbox.take()).toEqual(["refuse → b"]);
-    expect(decodeError(outbox.lastSent.payload).message).toMatch(/speaks version 2, version 1 is understood/);
+    expect(decodeError(outbox.lastSent.payload).message).toMatch(/speaks version 3, version 2 is understood/);
   });
 });
 
@@ -206,7 +215,7 @@ describe("asking for shards", () => {
     const { handoffs, outbox } = handoffsOf(B);
     handoffs.ask(SHARD, A, EPOCH, AT_US);
     outbox.take();
-    handoffs.receive(bytesFrom(A, "refuse").with(0, 2), AT_US);
+    handoffs.receive(bytesFrom(A, "refuse").with(0, 3), AT_US);
     expect(outbox.take()).toEqual(["abort → a", "taker aborted PARL_UNSUPPORTED_VERSION"]);
   });
 
@@ -222,7 +231,7 @@ describe("asking for shards", () => {
 });
 
 describe("a message of a transfer", () => {
-  it.each(["page", "subscribe", "final", "ack", "ready"] as const)(
+  it.each(["page", "subscribe", "final", "moved", "ack", "ready"] as const)(
     "that is not known is told so: %s",
     (kind) => {
       const { handoffs, outbox } = handoffsOf(B);
@@ -251,20 +260,15 @@ describe("a message of a transfer", () => {
     expect(handoffs.isMoving(SHARD)).toBe(true);
   });
 
-  it("is acknowledged again when it is the FINAL of a shard adopted", () => {
+  it("is acknowledged again when it is the end of a shard adopted", () => {
     const { handoffs, outbox } = adopted();
-    handoffs.receive(final(41), AT_US);
-    expect(outbox.take()).toEqual(["final-ack → a"]);
-    for (let transfer = TRANSFER + 1; transfer < TRANSFER + 65; transfer += 1) {
-      handoffs.ask(SHARD, A, EPOCH, AT_US);
-      const parts = { transfer };
-      handoffs.receive(encodeMessage(messageFrom(A, "subscribe", parts)), AT_US);
-      handoffs.subscribed(transfer, AT_US);
-      const payload = encodeFinal({ epoch: 41, pages: 0, dirty: [], answered: [], ...CLOSING });
-      handoffs.receive(bytesFrom(A, "final", { count: 1, payload, ...parts }), AT_US);
+    for (const end of [final(), moved(41)]) {
+      handoffs.receive(end, AT_US);
+      expect(outbox.take()).toEqual(["final-ack → a"]);
     }
+    for (let transfer = TRANSFER + 1; transfer < TRANSFER + 65; transfer += 1) move(handoffs, transfer, []);
     outbox.take();
-    handoffs.receive(final(41), AT_US);
+    handoffs.receive(final(), AT_US);
     expect(outbox.take()).toEqual(["abort → a"]);
   });
 
@@ -317,12 +321,7 @@ describe("a message for a shard", () => {
 
   it("is ignored also when the shard went to and fro meanwhile", () => {
     const { handoffs } = adopted("r1");
-    handoffs.ask(SHARD, A, 50, AT_US);
-    const parts = { transfer: TRANSFER + 1 };
-    handoffs.receive(bytesFrom(A, "subscribe", parts), AT_US);
-    handoffs.subscribed(TRANSFER + 1, AT_US);
-    const payload = encodeFinal({ epoch: 51, pages: 0, dirty: [], answered: ["r2"], ...CLOSING });
-    handoffs.receive(bytesFrom(A, "final", { count: 1, payload, ...parts }), AT_US);
+    move(handoffs, TRANSFER + 1, ["r2"], 50);
     for (const replyTo of ["r1", "r2"]) {
       expect(handoffs.offer(SHARD, shardMessage(replyTo), 1)).toBe("ignore");
     }

@@ -38,7 +38,7 @@ describe("handoff messages", () => {
     ["cut short within the header", "PARL_MALFORMED", (bytes) => bytes.subarray(0, 35)],
     ["cut short within the payload", "PARL_MALFORMED", (bytes) => bytes.subarray(0, -1)],
     ["with something behind it", "PARL_MALFORMED", (bytes) => Uint8Array.of(...bytes, 0)],
-    ["of the next version", "PARL_UNSUPPORTED_VERSION", (bytes) => bytes.with(0, 2)],
+    ["of the next version", "PARL_UNSUPPORTED_VERSION", (bytes) => bytes.with(0, 3)],
     ["of version 0", "PARL_UNSUPPORTED_VERSION", (bytes) => bytes.with(0, 0)],
     ["of another kind than it was sealed as", "PARL_MALFORMED", (bytes) => bytes.with(1, 0)],
     ["under another number", "PARL_MALFORMED", (bytes) => bytes.with(8, 4)],
@@ -55,7 +55,7 @@ describe("handoff messages", () => {
 
   it("say which version is understood", () => {
     expect(() => decodeMessage(encodeMessage(PAGE).with(0, 9))).toThrow(
-      /speaks version 9, version 1 is understood/,
+      /speaks version 9, version 2 is understood/,
     );
   });
 

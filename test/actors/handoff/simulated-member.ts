@@ -29,6 +29,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   incarnation = 1;
   validUntilUs = LEASE_TTL_US;
   isCrashed = false;
+  subscription: number | undefined;
   handoffs: Handoffs;
   readonly #region: SimulatedRegion;
   #shard: ModelShard | undefined;
@@ -68,7 +69,9 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     this.#shard = new ModelShard(counts);
     this.#epoch = epoch;
     this.#isFrozen = false;
-    this.#region.subscribe(this);
+    if (this.subscription !== undefined) return;
+    this.subscription = this.#region.newSubscription();
+    this.#region.subscribe(this.subscription, this);
   }
 
   /** Ticks for ever. */
@@ -91,7 +94,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
   crash(): void {
     this.#trouble();
     this.isCrashed = true;
-    this.#region.unsubscribe(this);
+    this.#dropSubscription();
   }
 
   pause(us: number): void {
@@ -154,7 +157,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     else {
       this.#trouble();
       this.#shard = undefined;
-      this.#region.unsubscribe(this);
+      this.#dropSubscription();
     }
   }
 
@@ -191,12 +194,10 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
 
   casOwner(_shard: number, transfer: number, to: Member, expectedEpoch: number): void {
     const region = this.#region;
-    const startedUs = region.timeline.nowUs;
     let isAnswered = false;
     const answer = (run: () => void): void => {
       if (isAnswered) return;
       isAnswered = true;
-      region.noteCas(region.timeline.nowUs - startedUs);
       run();
     };
     const { handoffs } = this;
@@ -229,7 +230,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
 
   release(): void {
     this.#shard = undefined;
-    this.#queueOut(() => this.#region.unsubscribe(this));
+    this.#dropSubscription();
   }
 
   subscribe(_shard: number, transfer: number): void {
@@ -238,8 +239,10 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     const subscribe = (): void => {
       // Given up while the connection was busy.
       if (this.#subscribing !== transfer) return;
+      const subscription = this.#region.newSubscription();
+      this.subscription = subscription;
       this.#queueOut(() => {
-        this.#region.subscribe(this);
+        this.#region.subscribe(subscription, this);
         this.queueIn(() => this.handoffs.subscribed(transfer, this.#now()));
       });
     };
@@ -250,9 +253,15 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
 
   unsubscribe(): void {
     this.#subscribing = undefined;
-    this.#queueOut(() => {
-      if (this.#shard === undefined) this.#region.unsubscribe(this);
-    });
+    // Claimed meanwhile, it is kept.
+    if (this.#shard === undefined) this.#dropSubscription();
+  }
+
+  /** The client hears nothing more of it; the server learns that later. */
+  #dropSubscription(): void {
+    const { subscription } = this;
+    this.subscription = undefined;
+    if (subscription !== undefined) this.#queueOut(() => this.#region.unsubscribe(subscription));
   }
 
   adopt(_shard: number, { staged, epoch, loans, answeredIds }: ArrivedShard): void {
@@ -336,7 +345,7 @@ export class SimulatedMember implements HandoffOutbox, RegionMember {
     this.handoffs.lost(this.#now());
     this.#shard = undefined;
     this.#isFrozen = false;
-    this.#region.unsubscribe(this);
+    this.#dropSubscription();
     this.incarnation += 1;
     lease.incarnation = this.incarnation;
     lease.isDead = false;

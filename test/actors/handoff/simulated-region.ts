@@ -75,6 +75,8 @@ export interface RegionMember {
   readonly id: string;
   readonly self: Member;
   readonly validUntilUs: number;
+  /** The subscription to the shard that the client listens to. */
+  readonly subscription: number | undefined;
   /** Whether it stopped, died or lost its shard within so long. */
   hadTrouble(fromUs: number, toUs: number): boolean;
   /** Runs now, or when the process goes on. */
@@ -103,8 +105,8 @@ export class SimulatedRegion {
   readonly violations: string[] = [];
   readonly ended: HandoffEnded[] = [];
   readonly owed: Owed[] = [];
-  /** From the freeze to the adoption, less the CAS and the message in between. */
-  readonly freezeExcessUs: number[] = [];
+  /** From the freeze until the next owner decides. */
+  readonly undecidedUs: number[] = [];
   /** Charges per key by all decisions ever made, since its last reset. */
   readonly ledger = new Map<string, number>();
   owner: OwnerRecord = { id: "a", incarnation: 1, epoch: 1, how: "fresh" };
@@ -113,10 +115,9 @@ export class SimulatedRegion {
   faults: Faults;
   onFreeze = (): void => {};
   #frozeUs = 0;
-  #casUs = 0;
-  /** With a number that no other subscription has. */
-  readonly #subscribers = new Map<RegionMember, number>();
-  #subscriptions = 0;
+  /** By number: what the server knows of. */
+  readonly #subscriptions = new Map<number, RegionMember>();
+  #subscriptionsMade = 0;
 
   constructor(seed: number, faults: Faults, keys: number) {
     this.prng = new Prng(seed);
@@ -148,11 +149,11 @@ export class SimulatedRegion {
     const payload = new TextEncoder().encode(text);
     const message = { number, asking, key, replyTo, payload, sentUs: this.timeline.nowUs };
     this.messages.push(message);
-    for (const [member, subscription] of this.#subscribers) {
+    for (const [subscription, member] of this.#subscriptions) {
       const shardMessage = { subject: `parl.shard.0.check.acme.${key}`, replyTo, payload };
       const arrive = (): void => {
         // Clients drop what comes for a subscription that they have given up, also when they have another.
-        if (this.#subscribers.get(member) === subscription) member.arrived(message, shardMessage);
+        if (member.subscription === subscription) member.arrived(message, shardMessage);
       };
       if (this.faults.isCluster) this.timeline.after(50 + this.prng.below(7_000), () => member.wake(arrive));
       else member.queueIn(arrive);
@@ -172,13 +173,17 @@ export class SimulatedRegion {
     else member.queueIn(arrive);
   }
 
-  subscribe(member: RegionMember): void {
-    this.#subscriptions += 1;
-    if (!this.#subscribers.has(member)) this.#subscribers.set(member, this.#subscriptions);
+  /** A number that no other subscription has. */
+  newSubscription(): number {
+    return (this.#subscriptionsMade += 1);
   }
 
-  unsubscribe(member: RegionMember): void {
-    this.#subscribers.delete(member);
+  subscribe(subscription: number, member: RegionMember): void {
+    this.#subscriptions.set(subscription, member);
+  }
+
+  unsubscribe(subscription: number): void {
+    this.#subscriptions.delete(subscription);
   }
 
   /** A compare-and-set of the owner, at the server now. The new epoch, or 0. */
@@ -212,12 +217,8 @@ export class SimulatedRegion {
     this.#frozeUs = this.timeline.nowUs;
   }
 
-  noteCas(us: number): void {
-    this.#casUs = us;
-  }
-
   noteAdoption(): void {
-    this.freezeExcessUs.push(this.timeline.nowUs - this.#frozeUs - this.#casUs);
+    this.undecidedUs.push(this.timeline.nowUs - this.#frozeUs);
   }
 
   decided(by: RegionMember, message: ClientMessage): void {

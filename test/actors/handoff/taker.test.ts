@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { encodeFinal, finalChunks, type FinalState } from "../../../actors/handoff/final-state.ts";
-import { encodeError, PAYLOAD_BYTES_MAX } from "../../../actors/handoff/messages.ts";
-import { Taker, type TakerEvent } from "../../../actors/handoff/taker.ts";
-import type { OwnerRecord } from "../../../actors/handoff/transfer.ts";
+import { encodeEpoch, encodeError, PAYLOAD_BYTES_MAX } from "../../../actors/handoff/messages.ts";
+import { Taker } from "../../../actors/handoff/taker.ts";
+import type { OwnerRecord, TakerEvent } from "../../../actors/handoff/transfer.ts";
 import { ParlError } from "../../../core/errors.ts";
 import { micros } from "../../../core/units.ts";
 import { StagedModel } from "./model-shard.ts";
@@ -64,7 +64,6 @@ class HandDrivenTaker {
 
   final(state: Partial<FinalState> = {}): string[] {
     const bytes = encodeFinal({
-      epoch: 41,
       nowUs: micros(5_000),
       pages: 1,
       dirty: [text("bob=3;")],
@@ -82,6 +81,15 @@ class HandDrivenTaker {
     return lines;
   }
 
+  moved(epoch = 41, payload = encodeEpoch(epoch)): string[] {
+    return this.step({ kind: "message", message: messageFrom(A, "moved", { payload }) });
+  }
+
+  /** FINAL, and the word that it counts. */
+  end(state: Partial<FinalState> = {}): string[] {
+    return [...this.final(state), ...this.moved()];
+  }
+
   park(...replyTo: string[]): void {
     for (const one of replyTo) this.taker.park(shardMessage(one), 1);
   }
@@ -92,7 +100,7 @@ function owner(id: typeof A, epoch: number, how: OwnerRecord["how"]): TakerEvent
 }
 
 describe("a taker", () => {
-  it("takes over: ASK, pages, subscription, READY, FINAL, what was parked", () => {
+  it("takes over: ASK, pages, subscription, READY, FINAL, MOVED, what was parked", () => {
     const driven = new HandDrivenTaker();
     expect(driven.outbox.take()).toEqual(["ask → a"]);
     expect(driven.page(0, "alice=1;bob=2;")).toEqual(["ack 1 → a"]);
@@ -103,20 +111,41 @@ describe("a taker", () => {
     expect(driven.step({ kind: "subscribed" })).toEqual(["ready → a"]);
     expect(driven.page(2, "bob=3;")).toEqual(["ack 3 → a"]);
     driven.park("r2", "r3");
-    expect(
-      driven.final({ pages: 3, dirty: [text("bob=4;"), text("dave=5;")], answered: ["r2", "r0"] }),
-    ).toEqual(["final-ack → a", "adopt 7 epoch 41", "replay r1", "replay r3", "taker adopted confirmed"]);
+    const last = { pages: 3, dirty: [text("bob=4;"), text("dave=5;")], answered: ["r2", "r0"] };
+    expect(driven.final(last)).toEqual([]);
+    expect(driven.moved()).toEqual([
+      "final-ack → a",
+      "adopt 7 epoch 41",
+      "replay r1",
+      "replay r3",
+      "taker adopted confirmed",
+    ]);
     expect(driven.outbox.arrived).toMatchObject({ staged: driven.staged, nowUs: 5_000 });
     expect(Object.fromEntries(driven.staged.counts)).toEqual({ alice: 1, bob: 4, carol: 3, dave: 5 });
     // Its copy of r0 may still arrive.
     expect(driven.taker.answered.subjects()).toEqual(["r0"]);
   });
 
-  it("shows nothing before FINAL", () => {
+  it("shows nothing before FINAL, and decides nothing before it is the owner", () => {
     const driven = HandDrivenTaker.at("committed");
+    driven.park("r1");
     driven.page(1, "carol=3;");
+    expect(driven.final({ pages: 2 })).toEqual([]);
+    for (let i = 0; i < 10; i += 1) driven.step({ kind: "tick" }, 500 * MS);
     expect(driven.outbox.arrived).toBeUndefined();
     expect(driven.staged.isDiscarded).toBe(false);
+  });
+
+  it.each([
+    ["MOVED", (driven: HandDrivenTaker) => driven.moved()],
+    ["the watch", (driven: HandDrivenTaker) => driven.step(owner(B, 41, "handed-over"))],
+  ])("is the owner by %s, before FINAL or after it, and minds nothing that comes later", (_, own) => {
+    const all = ["final-ack → a", "adopt 7 epoch 41", "taker adopted confirmed"];
+    const after = HandDrivenTaker.at("committed");
+    expect([after.final(), own(after)]).toEqual([[], all]);
+    const before = HandDrivenTaker.at("committed");
+    expect([before.moved(), own(before), before.final()]).toEqual([[], [], all]);
+    expect([...before.end(), ...own(before)]).toEqual([]);
   });
 
   it("takes a page once, and acknowledges it as often as it comes", () => {
@@ -127,7 +156,7 @@ describe("a taker", () => {
 
   it("waits for all chunks of FINAL", () => {
     const driven = HandDrivenTaker.at("committed");
-    const lines = driven.final({ loans: new Uint8Array(2 * PAYLOAD_BYTES_MAX) });
+    const lines = driven.end({ loans: new Uint8Array(2 * PAYLOAD_BYTES_MAX) });
     expect(lines).toEqual(["final-ack → a", "adopt 7 epoch 41", "taker adopted confirmed"]);
     expect(driven.outbox.sent.filter(({ message }) => message.kind === "final-ack")).toHaveLength(1);
   });
@@ -136,7 +165,7 @@ describe("a taker", () => {
     const driven = HandDrivenTaker.at("committed", 1);
     driven.park("r1", "r2", "r3");
     expect(driven.outbox.take()).toEqual([]);
-    expect(driven.final({ answered: ["r2"] })).toEqual([
+    expect(driven.end({ answered: ["r2"] })).toEqual([
       "final-ack → a",
       "adopt 7 epoch 41",
       "replay r1",
@@ -187,32 +216,60 @@ describe("a taker that gets what it must not", () => {
     const driven = HandDrivenTaker.at("committed");
     const error = new ParlError("PARL_MALFORMED", "does not match its checksum");
     expect(driven.step({ kind: "bad-message", error })).toEqual([]);
-    expect(driven.final()).toContain("adopt 7 epoch 41");
+    expect(driven.end()).toContain("adopt 7 epoch 41");
   });
 
-  it("refuses FINAL before it is ready", () => {
-    expect(HandDrivenTaker.at("receiving").final()).toEqual(MALFORMED);
+  it.each([
+    ["FINAL", (driven: HandDrivenTaker) => driven.final()],
+    ["MOVED", (driven: HandDrivenTaker) => driven.moved()],
+  ])("refuses %s before it is ready", (_, end) => {
+    expect(end(HandDrivenTaker.at("receiving"))).toEqual(MALFORMED);
     const [abort, ended] = MALFORMED;
-    expect(HandDrivenTaker.at("subscribing").final()).toEqual([abort, "unsubscribe 7", ended]);
+    expect(end(HandDrivenTaker.at("subscribing"))).toEqual([abort, "unsubscribe 7", ended]);
   });
 
   it.each<[string, Partial<FinalState>]>([
     ["that presupposes more pages", { pages: 2 }],
     ["that presupposes fewer pages", { pages: 0 }],
-    ["of no later epoch", { epoch: EPOCH }],
     ["with a page that is wrong inside", { dirty: [text("carol")] }],
-  ])("adopts nothing of a FINAL %s, and recovers: the shard is its own", (_, state) => {
+  ])("adopts nothing of a FINAL %s, and recovers once the shard is its own", (_, state) => {
     const driven = HandDrivenTaker.at("committed");
     driven.park("r1");
-    expect(driven.final(state)).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
-    expect([driven.outbox.arrived, driven.staged.isDiscarded]).toEqual([undefined, true]);
+    expect(driven.final(state)).toEqual([]);
     expect(driven.outbox.refusals).toHaveLength(1);
+    expect(driven.moved()).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
+    expect([driven.outbox.arrived, driven.staged.isDiscarded]).toEqual([undefined, true]);
+    const owning = HandDrivenTaker.at("committed");
+    owning.moved();
+    expect(owning.final(state)).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
   });
 
-  it("adopts nothing of a FINAL of another epoch than the record's", () => {
+  it("leaves after such a FINAL when the shard becomes somebody else's", () => {
     const driven = HandDrivenTaker.at("committed");
-    driven.step(owner(B, 45, "handed-over"));
-    expect(driven.final()).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
+    driven.final({ pages: 2 });
+    expect(driven.step(owner(C, 41, "recovered"))).toEqual([
+      "abort → a",
+      "unsubscribe 7",
+      "taker aborted PARL_NOT_OWNER",
+    ]);
+  });
+
+  it.each<[string, number, Uint8Array?]>([
+    ["of no later epoch", EPOCH],
+    ["without an epoch", 41, NOTHING],
+    ["of another epoch than the record's", 44],
+  ])("adopts nothing after a MOVED %s, and recovers", (_, epoch, payload) => {
+    const driven = HandDrivenTaker.at("committed");
+    if (epoch > 41) driven.step(owner(B, 45, "handed-over"));
+    expect(driven.moved(epoch, payload)).toEqual(["abort → a", "taker recover PARL_MALFORMED"]);
+    expect(driven.outbox.refusals).toHaveLength(1);
+    expect(driven.end()).toEqual([]);
+  });
+
+  it("adopts nothing when the record speaks of a later epoch than the giver", () => {
+    const driven = HandDrivenTaker.at("committed");
+    driven.moved(41);
+    expect(driven.step(owner(B, 45, "handed-over"))).toEqual(["abort → a", "taker recover PARL_NOT_OWNER"]);
   });
 });
 
@@ -233,7 +290,7 @@ describe("a taker in doubt", () => {
     const driven = HandDrivenTaker.at("committed");
     driven.park("r1");
     for (let i = 0; i < 100; i += 1) driven.step({ kind: "tick" }, 500 * MS);
-    expect(driven.final()).toContain("replay r1");
+    expect(driven.end()).toContain("replay r1");
   });
 
   it("withdraws until READY, and not after it", () => {
@@ -243,7 +300,7 @@ describe("a taker in doubt", () => {
     const committed = HandDrivenTaker.at("committed");
     committed.park("r1");
     expect(committed.step({ kind: "withdrawn" })).toEqual([]);
-    expect(committed.final()).toContain("replay r1");
+    expect(committed.end()).toContain("replay r1");
   });
 
   it("leaves when refused", () => {
@@ -256,6 +313,17 @@ describe("a taker in doubt", () => {
     expect(HandDrivenTaker.at("receiving").step({ kind: "peer-gone" })).toEqual(GONE);
     const committed = HandDrivenTaker.at("committed");
     expect(committed.step({ kind: "peer-gone" })).toEqual([GONE[0], "unsubscribe 7", GONE[1]]);
+    const ended = HandDrivenTaker.at("committed");
+    ended.final();
+    expect(ended.step({ kind: "peer-gone" })).toEqual([GONE[0], "unsubscribe 7", GONE[1]]);
+    expect(ended.outbox.arrived).toBeUndefined();
+  });
+
+  it("leaves when the giver gives up after FINAL: its write was not stored, and the state moved on", () => {
+    const driven = HandDrivenTaker.at("committed");
+    driven.final();
+    expect(driven.hear("abort")).toEqual(["unsubscribe 7", "taker aborted PARL_OVERLOADED"]);
+    expect([driven.staged.isDiscarded, driven.step(owner(B, 41, "handed-over"))]).toEqual([true, []]);
   });
 
   it("recovers when the giver dies after it: subscribed, and without what was parked", () => {
@@ -264,7 +332,7 @@ describe("a taker in doubt", () => {
     expect(driven.step(owner(B, 41, "handed-over"))).toEqual([]);
     expect(driven.step({ kind: "peer-gone" })).toEqual(["abort → a", "taker recover PARL_UNAVAILABLE"]);
     expect(driven.outbox.ends[0]).toMatchObject({ epoch: 41 });
-    expect(driven.final()).toEqual([]);
+    expect(driven.end()).toEqual([]);
   });
 
   it("recovers when the giver gives up although the record names it", () => {
@@ -296,9 +364,9 @@ describe("a taker without a lease", () => {
     const driven = HandDrivenTaker.at("committed");
     driven.park("r1");
     driven.step({ kind: "fenced" });
-    expect(driven.final()).toEqual(["final-ack → a"]);
+    expect(driven.end()).toEqual(["final-ack → a"]);
     driven.park("r2");
-    expect(driven.final()).toEqual([]);
+    expect(driven.end()).toEqual([]);
     expect(driven.hear("abort")).toEqual([]);
     expect(driven.step({ kind: "peer-gone" })).toEqual([]);
     expect(driven.step({ kind: "tick" }, 5_000 * MS)).toEqual([]);
@@ -321,7 +389,7 @@ describe("a taker without a lease", () => {
   it("drops what it had whole, too", () => {
     const driven = HandDrivenTaker.at("committed");
     driven.step({ kind: "fenced" });
-    driven.final();
+    driven.end();
     expect(driven.step({ kind: "lost" })).toEqual(["unsubscribe 7", "taker lost"]);
     expect(driven.staged.isDiscarded).toBe(true);
   });
