@@ -66,7 +66,12 @@ export interface Algorithm {
   open(words: Uint32Array, at: number, nowUs: Micros): void;
   /** Writes the verdict of asking for `cost` now (0 peeks) and changes nothing. */
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void;
-  /** Charges `cost` without asking: after an allowing verdict, or as debt for usage that already happened. */
+  /**
+   * Charges `cost` to the state that `evaluate` looked at last, whatever it asked for then. Nothing may have been done
+   * to it since, nor time have moved: what was read need not be read again.
+   */
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
+  /** Charges `cost` without asking: as debt for usage that already happened. */
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void;
   /**
    * Takes the newest `cost` units of what was charged back out, or all that still count. What is left is what

@@ -68,6 +68,10 @@ export class ConservativeWindow implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     const passed = Math.min(windowsSince(words, at, id), this.#ring);
     for (let age = 0; age < passed; age += 1) words[this.#slotOf(at, id - age)] = 0;
@@ -77,7 +81,7 @@ export class ConservativeWindow implements Algorithm {
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    this.charge(words, at, 0, nowUs);
+    this.commit(words, at, 0, nowUs);
     const id = windowInForce(words, at, nowUs, this.#subWindowUs);
     let left = cost;
     for (let age = 0; age < this.#ring && left > 0; age += 1) {

@@ -48,7 +48,7 @@ export class Drip {
 
   /** Microseconds until `units` more have dripped, given the progress read. */
   untilUs(units: number): number {
-    const { num, den } = this.field;
-    return Math.ceil((units * num - this.progressTicks) / den);
+    const { field } = this;
+    return field.ceilUs(units * field.num - this.progressTicks);
   }
 }

@@ -57,6 +57,10 @@ export class FixedWindow implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     const id = windowIdAt(nowUs, this.#windowUs);
     if (windowsSince(words, at, id) > 0) {
       storeWindowId(words, at, id);

@@ -54,21 +54,26 @@ export class Gcra implements Algorithm {
     if (room >= 0) {
       verdict.outcome = "allowed";
       verdict.remaining = Math.floor(room / tat.num);
-      verdict.resetAfterUs = Math.ceil((debt + cost * tat.num) / tat.den);
+      const owed = debt + cost * tat.num;
+      verdict.resetAfterUs = tat.isWhole ? owed : Math.ceil(owed / tat.den);
       return;
     }
     const isPossible = cost <= this.capacity;
     // A peek at a key in debt beyond its burst is no refusal.
     verdict.outcome = cost === 0 ? "allowed" : isPossible ? "denied" : "unsatisfiable";
     if (!isPossible) verdict.retryAfterUs = Infinity;
-    else if (cost > 0) verdict.retryAfterUs = Math.ceil(-room / tat.den);
+    else if (cost > 0) verdict.retryAfterUs = tat.isWhole ? -room : Math.ceil(-room / tat.den);
     verdict.remaining = Math.max(0, Math.floor((this.#capacityTicks - debt) / tat.num));
-    verdict.resetAfterUs = Math.ceil(debt / tat.den);
+    verdict.resetAfterUs = tat.isWhole ? debt : Math.ceil(debt / tat.den);
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.#tat.read(words, at, nowUs);
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     const tat = this.#tat;
-    tat.read(words, at, nowUs);
     const debt = (tat.aheadTicks > 0 ? tat.aheadTicks : 0) + cost * tat.num;
     tat.store(words, at, Math.min(debt, tat.horizonTicks), nowUs);
   }

@@ -127,14 +127,14 @@ export class KeyedLimiter implements Reaper {
     }
   }
 
-  /** Charges `cost` to the key of the last evaluate. */
+  /** Charges `cost` to the key of the last evaluate; nothing else was asked of this limiter since. */
   commit(cost: number): void {
     if (cost === 0) return;
     if (this.#at < 0) {
-      this.#commitNew(cost);
+      this.#charge(cost);
       return;
     }
-    this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
+    this.#algorithm.commit(this.#table.words, this.#at, cost, this.#nowUs);
     if (this.#hasAftermath) this.#followUp();
   }
 
@@ -151,7 +151,7 @@ export class KeyedLimiter implements Reaper {
   /** Charges usage that already happened, whatever the limit says. */
   charge(high: number, low: number, cost: number, nowUs: Micros): void {
     this.#find(high, low, nowUs);
-    this.commit(cost);
+    if (cost > 0) this.#charge(cost);
   }
 
   /** Takes the newest `cost` units of a key back, or all that still count; none out of a bucket that it shares. */
@@ -349,13 +349,13 @@ export class KeyedLimiter implements Reaper {
   }
 
   /** Apart from `commit`, so that compilers give their attention there to keys that are in the table. */
-  #commitNew(cost: number): void {
-    this.#lookAt(this.#room.open(this.#high, this.#low, this.quota, this.#algorithm, this.#nowUs));
+  #charge(cost: number): void {
+    if (this.#at < 0)
+      this.#lookAt(this.#room.open(this.#high, this.#low, this.quota, this.#algorithm, this.#nowUs));
     this.#algorithm.charge(this.#table.words, this.#at, cost, this.#nowUs);
     if (this.#hasAftermath) this.#followUp();
   }
 
-  /** Goes on with the slot that the room has named. */
   #lookAt(at: number): void {
     this.#at = at;
     this.#high = this.#room.high;

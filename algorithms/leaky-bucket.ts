@@ -31,6 +31,8 @@ export class LeakyBucket implements Algorithm {
 
   readonly #limit: number;
   readonly #leak: Drip;
+  /** Level that was there when a charge was last looked for. */
+  #seen = 0;
 
   constructor(params: AlgorithmParams) {
     this.#limit = params.limit;
@@ -46,6 +48,7 @@ export class LeakyBucket implements Algorithm {
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const level = this.#level(words, at, nowUs);
+    this.#seen = level;
     const overflow = level + cost - this.capacity;
     const isRoom = overflow <= 0 || cost === 0;
     const isPossible = cost <= this.capacity;
@@ -60,9 +63,13 @@ export class LeakyBucket implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const level = this.#level(words, at, nowUs) + cost;
+    this.#seen = this.#level(words, at, nowUs);
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     this.#leak.anchor(words, at, this.#leak.progressTicks, nowUs);
-    words[at + LEVEL] = Math.min(level, this.#leak.unitsMax);
+    words[at + LEVEL] = Math.min(this.#seen + cost, this.#leak.unitsMax);
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {

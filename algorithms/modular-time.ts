@@ -44,6 +44,8 @@ export class MomentField {
   /** The emission interval in ticks, and ticks per microsecond. */
   readonly num: number;
   readonly den: number;
+  /** Whether a tick is a microsecond, as for most limits that people choose: then nothing has to be rounded. */
+  readonly isWhole: boolean;
   /** Furthest ahead of now that a moment is kept, in ticks: more debt than this is forgiven. */
   readonly horizonTicks: number;
   /** Reports let a key owe at most so much: two capacities, or what state and horizon hold. In units. */
@@ -67,6 +69,7 @@ export class MomentField {
     const { num, den } = emissionInterval(limit, windowUs, capacity, 2 ** fractionBitsMax);
     this.num = num;
     this.den = den;
+    this.isWhole = den === 1;
     const fractionBits = Math.ceil(Math.log2(den));
     this.#fractionFactor = 2 ** fractionBits;
     this.#modulusUs = 2 ** (MOMENT_BITS - fractionBits);
@@ -81,18 +84,18 @@ export class MomentField {
   /** Looks how far ahead of now the stored moment is. */
   read(words: Uint32Array, at: number, nowUs: Micros): void {
     const stored = ((words[at + 1] as number) & 0xffff) * HIGH_FACTOR + (words[at + 2] as number);
-    const low = Math.floor(stored * this.#perFraction);
+    const low = this.isWhole ? stored : Math.floor(stored * this.#perFraction);
     const distance = low - nowUs;
     const ahead = distance - this.#modulusUs * Math.floor(distance * this.#perModulus + 0.5);
-    this.aheadTicks = ahead * this.den + (stored - low * this.#fractionFactor);
+    this.aheadTicks = this.isWhole ? ahead : ahead * this.den + (stored - low * this.#fractionFactor);
   }
 
   /** Stores the moment `ticks` from now. */
   store(words: Uint32Array, at: number, ticks: number, nowUs: Micros): void {
-    const wholeUs = Math.floor(ticks / this.den);
+    const wholeUs = this.isWhole ? ticks : Math.floor(ticks / this.den);
     const moment = nowUs + wholeUs;
     const low = moment - this.#modulusUs * Math.floor(moment * this.#perModulus);
-    const stored = low * this.#fractionFactor + (ticks - wholeUs * this.den);
+    const stored = this.isWhole ? low : low * this.#fractionFactor + (ticks - wholeUs * this.den);
     words[at + 1] = ((words[at + 1] as number) & 0xffff0000) | (stored / HIGH_FACTOR);
     words[at + 2] = stored;
   }
@@ -121,7 +124,7 @@ export class MomentField {
 
   /** Whole microseconds that cover `ticks`. */
   ceilUs(ticks: number): number {
-    return Math.ceil(ticks / this.den);
+    return this.isWhole ? ticks : Math.ceil(ticks / this.den);
   }
 }
 

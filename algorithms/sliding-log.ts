@@ -54,6 +54,10 @@ export class SlidingLog implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     this.#count(words, at, nowUs);
     words[at + HANDLE] = this.#arena.push(words[at + HANDLE] as number, nowUs, cost);
   }

@@ -85,6 +85,10 @@ export class SlidingWindow implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
     const id = windowIdAt(nowUs, this.#windowUs);
     this.#read(words, at, id);
     if (windowsSince(words, at, id) > 0) storeWindowId(words, at, id);
@@ -93,7 +97,7 @@ export class SlidingWindow implements Algorithm {
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    this.charge(words, at, 0, nowUs);
+    this.commit(words, at, 0, nowUs);
     const older = Math.max(0, cost - this.#current);
     words[at + CURRENT] = Math.max(0, this.#current - cost);
     words[at + PREVIOUS] = Math.max(0, this.#previous - older);

@@ -31,6 +31,8 @@ export class TokenBucket implements Algorithm {
 
   readonly #limit: number;
   readonly #drip: Drip;
+  /** Tokens that were there when a charge was last looked for. */
+  #seen = 0;
 
   constructor(params: AlgorithmParams) {
     this.#limit = params.limit;
@@ -46,6 +48,7 @@ export class TokenBucket implements Algorithm {
 
   evaluate(words: Uint32Array, at: number, cost: number, nowUs: Micros, verdict: Verdict): void {
     const tokens = this.#tokens(words, at, nowUs);
+    this.#seen = tokens;
     const isEnough = tokens >= cost || cost === 0;
     const isPossible = cost <= this.capacity;
     const left = isEnough ? tokens - cost : tokens;
@@ -59,8 +62,12 @@ export class TokenBucket implements Algorithm {
   }
 
   charge(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
-    const left = this.#tokens(words, at, nowUs) - cost;
-    this.#store(words, at, Math.max(left, this.capacity - this.#drip.unitsMax), nowUs);
+    this.#seen = this.#tokens(words, at, nowUs);
+    this.commit(words, at, cost, nowUs);
+  }
+
+  commit(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {
+    this.#store(words, at, Math.max(this.#seen - cost, this.capacity - this.#drip.unitsMax), nowUs);
   }
 
   refund(words: Uint32Array, at: number, cost: number, nowUs: Micros): void {

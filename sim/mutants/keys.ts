@@ -11,11 +11,28 @@ export const KEYS: readonly Mutant[] = [
     test: "test/algorithms/gcra.test.ts",
   },
   {
+    name: "commit-what-was-read-before",
+    breaks: "A commit charges what the last evaluation saw of its key, not of the one before",
+    file: "algorithms/token-bucket.ts",
+    find: "    this.#seen = tokens;\n",
+    replace: "",
+    test: "test/algorithms/algorithm.prop.test.ts",
+  },
+  {
+    name: "report-without-looking",
+    breaks:
+      "Usage that already happened is charged to what its key owes, not to what another was seen to owe",
+    file: "algorithms/keyed-limiter.ts",
+    find: "if (cost > 0) this.#charge(cost);",
+    replace: "this.commit(cost);",
+    test: "test/algorithms/keyed-limiter.prop.test.ts",
+  },
+  {
     name: "retry-a-microsecond-late",
     breaks: "What a denied check is told to wait is exact to the microsecond, rounding included",
     file: "algorithms/gcra.ts",
-    find: "verdict.retryAfterUs = Math.ceil(-room / tat.den)",
-    replace: "verdict.retryAfterUs = Math.floor(-room / tat.den) + 1",
+    find: "verdict.retryAfterUs = tat.isWhole ? -room :",
+    replace: "verdict.retryAfterUs = tat.isWhole ? 1 - room :",
     test: "test/algorithms/gcra.test.ts",
   },
   {

@@ -1,6 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ALGORITHMS, type AlgorithmName, type AlgorithmParams } from "../../algorithms/algorithm.ts";
+import {
+  ALGORITHMS,
+  type Algorithm,
+  type AlgorithmName,
+  type AlgorithmParams,
+} from "../../algorithms/algorithm.ts";
 import { createAlgorithm } from "../../algorithms/registry.ts";
 import { Verdict } from "../../core/decision.ts";
 import { micros } from "../../core/units.ts";
@@ -30,6 +35,31 @@ describe.each(ALGORITHMS)("%s", (name) => {
         expect(answers.join("\n")).toBe(expected.join("\n"));
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it("commits after an evaluation of any cost what a charge would have charged", () => {
+    fc.assert(
+      fc.property(histories(anyParams(name)), fc.nat(), ({ params, steps }, other) => {
+        const committing = new TwoKeys(params);
+        const charging = new TwoKeys(params);
+        const answers: [string, string][] = [];
+        let nowUs = START_US;
+        for (const [index, { kind, cost, gap }] of steps.entries()) {
+          nowUs = Math.max(nowUs, after(nowUs, gap));
+          const key = (other >> (index % 30)) & 1;
+          if (cost > 0) {
+            // What was read of the other key must not be taken for this one's.
+            if (kind === "refund") committing.peek(1 - key, cost, nowUs);
+            committing.peek(key, kind === "decide" ? cost : 0, nowUs);
+            committing.algorithm.commit(committing.words[key] as Uint32Array, 0, cost, micros(nowUs));
+            charging.algorithm.charge(charging.words[key] as Uint32Array, 0, cost, micros(nowUs));
+          }
+          for (const of of [0, 1]) answers.push([committing.peek(of, 1, nowUs), charging.peek(of, 1, nowUs)]);
+        }
+        expect(answers.map(([committed]) => committed)).toEqual(answers.map(([, charged]) => charged));
+      }),
+      { numRuns: 500 },
     );
   });
 
@@ -89,6 +119,24 @@ describe.each(ALGORITHMS)("%s", (name) => {
     );
   });
 });
+
+/** Two keys of one algorithm, without a table. */
+class TwoKeys {
+  readonly algorithm: Algorithm;
+  readonly words: readonly Uint32Array[];
+  readonly #verdict = new Verdict();
+
+  constructor(params: AlgorithmParams) {
+    this.algorithm = createAlgorithm(params);
+    this.words = [0, 1].map(() => new Uint32Array(2 + this.algorithm.stateWords));
+    for (const words of this.words) this.algorithm.open(words, 0, micros(START_US));
+  }
+
+  peek(key: number, cost: number, nowUs: number): string {
+    this.algorithm.evaluate(this.words[key] as Uint32Array, 0, cost, micros(nowUs), this.#verdict);
+    return answerLine(this.#verdict);
+  }
+}
 
 interface Admission {
   readonly atUs: number;
