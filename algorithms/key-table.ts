@@ -101,7 +101,7 @@ export class KeyTable {
   find(high: number, low: number): number {
     const stored = storedHigh(high);
     const array = this.#arrayOf(stored);
-    this.words = array.words;
+    if (this.words !== array.words) this.words = array.words; // looking is cheaper than telling the collector
     return array.find(stored, low & 0xffff);
   }
 

@@ -312,7 +312,7 @@ const DURABILITY: readonly ActorMetric[] = [
   told(
     "counter",
     "handoff_frozen_seconds_total",
-    "Time in which shards on their way out decided nothing; some milliseconds each.",
+    "Time from the freeze of shards on their way out until they were their next owner's; some milliseconds each.",
     ({ handoffs }) => (handoffs?.frozenUs === undefined ? undefined : handoffs.frozenUs / US_PER_S),
   ),
   told(

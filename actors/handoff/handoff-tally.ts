@@ -9,11 +9,11 @@ export class HandoffTally {
   aborted = 0;
   /** The shard was somebody else's by the end, or its state did not come: it goes on from the journal. */
   lost = 0;
-  /** Time in which shards on their way out decided nothing, all together. */
+  /** From the freeze of shards on their way out until they were known to be their next owners', all together. */
   frozenUs = 0;
   /** The longest of them, since this process began. */
   frozenMaxUs = 0;
-  /** The same until their takers said that they had everything, of those that did. */
+  /** The same until their takers said that they decide, of those that did. */
   undecidedUs = 0;
   /** Messages for shards on their way in for which there was no room: nobody answers them. */
   dropped = 0;
