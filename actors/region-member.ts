@@ -340,12 +340,10 @@ export class RegionMember {
     } else if (outcome === "moved") {
       const { id: member, incarnation } = peer;
       this.#step({ kind: "shard-given", shard, member, incarnation, revision: epoch });
-    } else if (outcome === "superseded") {
-      this.#drop(shard);
-    } else if (outcome === "aborted") {
+    } else if (outcome === "superseded" || outcome === "aborted") {
       this.#step({ kind: "give-aborted", shard });
-      // The bucket may have been lost meanwhile, and the shard with it.
-      if (!this.#placement.isOpen(shard)) this.#drop(shard);
+      // Somebody else's; or the bucket may have been lost meanwhile, and the shard with it.
+      if (outcome === "superseded" || !this.#placement.isOpen(shard)) this.#drop(shard);
     }
   }
 

@@ -98,7 +98,7 @@ export class Giver {
   #isTakerGone = false;
   /** Whether a CAS was answered "conflict": not to be tried again. */
   #isContested = false;
-  /** Since when the taker is known to decide: its watch may be ahead of the answer to our CAS. */
+  /** When the taker said that it has everything: its watch may be ahead of the answer to our CAS. */
   #confirmedUs: number | undefined;
   /** Of the owner after this process. */
   #nextEpoch: number | undefined;
@@ -188,7 +188,7 @@ export class Giver {
         // A rehearsal, while nobody waits: an end too large is found out, and code that has never run, or not for
         // long, takes its milliseconds now.
         this.#layOut([], outbox);
-      } else if (message.kind === "final-ack") {
+      } else if (message.kind === "final-ack" && (this.#state === "moving" || this.#state === "closing")) {
         this.#confirmedUs ??= monotonicUs;
         if (this.#state === "closing") this.#end("moved", outbox);
       } else if (message.kind === "abort") {
@@ -290,7 +290,8 @@ export class Giver {
     this.#nextEpoch = owner.epoch;
     if (isOurCas) {
       this.#moved(owner.epoch, monotonicUs, outbox);
-    } else if (isSameMember(owner, self)) {
+    } else if (isSameMember(owner, self) || (owner.id === "" && this.canAbort)) {
+      // In a new store shards are nobody's first; what has not been given away is written into it as ours.
       this.#state = this.#state === "moving" ? "draining" : this.#state;
       this.#abort(unavailable("the lease store was made anew"), outbox);
     } else {

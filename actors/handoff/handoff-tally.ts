@@ -13,7 +13,7 @@ export class HandoffTally {
   frozenUs = 0;
   /** The longest of them, since this process began. */
   frozenMaxUs = 0;
-  /** The same until their takers said that they decide, of those that did. */
+  /** The same until their takers said that they had everything, of those that did. */
   undecidedUs = 0;
   /** Messages for shards on their way in for which there was no room: nobody answers them. */
   dropped = 0;

@@ -46,7 +46,7 @@ const ANSWERED_IN_FORCE_US = 2_000_000;
 /** A process that was stopped has read nothing meanwhile: of the time between two ticks no more counts. */
 const TICK_COUNTS_MAX_US = 50_000;
 const BUSY_RETRY_MS = 500;
-/** Transfers whose FINAL is acknowledged once more if asked: many more than can be in doubt at a time. */
+/** Transfers whose end is acknowledged once more if asked: many more than can be in doubt at a time. */
 const ADOPTED_REMEMBERED = 64;
 const TO_GIVER: readonly MessageKind[] = ["ack", "ready", "final-ack"];
 
@@ -108,8 +108,9 @@ export class Handoffs {
     this.#stepTaker({ kind: "withdrawn" }, monotonicUs);
   }
 
+  /** Whether a transfer of the shard is under way; not any more while its end is being told. */
   isMoving(shard: number): boolean {
-    return this.#giver?.facts.shard === shard || this.#taker?.facts.shard === shard;
+    return [this.#giver, this.#taker].some((side) => side?.facts.shard === shard && !side.isEnded);
   }
 
   /** Asks `giver`, who owns `shard` under `epoch`, for it. False when there is no room, or it runs already. */

@@ -54,7 +54,7 @@ export interface ArrivedShard {
   readonly answeredIds: Uint8Array;
 }
 
-/** A record of `owner.<shard>` as the watch showed it. */
+/** A record of `owner.<shard>` as the watch showed it; one of nobody's has no id. */
 export interface OwnerRecord extends Member {
   readonly epoch: number;
   readonly how: "fresh" | "recovered" | "handed-over";
@@ -94,7 +94,7 @@ export interface HandoffEnded {
   readonly isLongFreeze: boolean;
   /** From the wish to freeze until the shard was known to be the taker's, monotonic; 0 when it never was. */
   readonly frozenUs: number;
-  /** From the same wish until the taker said that it decides; 0 when it never did. */
+  /** From the same wish until the taker said that it has everything; 0 when it never did. */
   readonly undecidedUs: number;
   /** Messages that could neither be parked nor be kept for a refusal. */
   readonly dropped: number;

@@ -24,8 +24,8 @@ const ASKS_MAX = 1;
 interface OwnedShard {
   readonly epoch: number;
   /**
-   * open = decided here; unconfirmed = open still, but the bucket that said so is gone; giving = frozen, the
-   * state not yet with its next owner; snapshotting = closed and being written; snapshotted = to be released.
+   * open = decided here; unconfirmed = open still, but the bucket that said so is gone; giving = frozen, and maybe
+   * the next owner's already; snapshotting = closed and being written; snapshotted = to be released.
    */
   readonly phase: "open" | "unconfirmed" | "giving" | "snapshotting" | "snapshotted";
 }
@@ -246,7 +246,7 @@ export class Ownership {
     outbox: PlacementOutbox,
   ): void {
     const { record, revision, isDeleted } = owner;
-    // The giver knows more than the watch, and has its state to send yet.
+    // Its transfer says how it ends, and may have its state to send yet.
     if (owned.phase === "giving") return;
     const isNobodys = isDeleted || revision === 0 || record?.how === "vacant";
     if (!isNobodys) {

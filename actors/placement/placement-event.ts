@@ -34,7 +34,7 @@ interface HandoffEnded {
 }
 
 /**
- * We froze a shard and are about to set its owner to another member; told before that is sent. Nothing is
+ * We froze a shard and are setting its owner to another member; told before the answer is heard. Nothing is
  * decided from here on. A bucket lost before `shard-given` ends the shard here: it may be the other's.
  */
 interface GiveStarted {
@@ -51,7 +51,7 @@ interface ShardGiven {
   readonly revision: number;
 }
 
-/** It turned out that nothing was set, and nothing will be; the shard goes on here if the bucket says so. */
+/** The transfer is over without our doing: the shard goes on here if the bucket says so, and ends here if not. */
 interface GiveAborted {
   readonly kind: "give-aborted";
   readonly shard: number;

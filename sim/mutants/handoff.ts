@@ -176,6 +176,14 @@ export const HANDOFF: readonly Mutant[] = [
     test: "test/actors/handoff/taker.test.ts",
   },
   {
+    name: "nobody-is-somebody-else",
+    breaks: "A lease store made anew takes no shard from who has not given it away",
+    file: "actors/handoff/giver.ts",
+    find: `|| (owner.id === "" && this.canAbort)) {`,
+    replace: ") {",
+    test: "test/actors/handoff/giver.test.ts",
+  },
+  {
     name: "final-makes-the-owner",
     breaks: "FINAL alone makes nobody the owner: the giver's write may never be stored",
     file: "actors/handoff/taker.ts",

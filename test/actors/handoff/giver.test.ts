@@ -215,6 +215,7 @@ describe("a giver in doubt", () => {
     ["its lease runs out", { kind: "fenced" }, 0, ABORTED],
     ["the taker asks anew", { kind: "replaced" }, 0, ABORTED],
     ["the lease store was made anew", owner(A, 60, "fresh"), 0, ABORTED],
+    ["a new lease store names nobody yet", owner({ id: "", incarnation: 0 }, 60, "recovered"), 0, ABORTED],
     [
       "a message cannot be read",
       { kind: "bad-message", error: new ParlError("PARL_MALFORMED", "is wrong") },
@@ -311,10 +312,8 @@ describe("a giver whose CAS is out", () => {
   });
 
   it("hears that the taker decides before it hears of its own write, whichever way that comes", () => {
-    for (const event of [
-      { kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } },
-      owner(B, 41, "handed-over"),
-    ] as const) {
+    const answer: GiverEvent = { kind: "cas-answer", answer: { outcome: "ok", epoch: 41 } };
+    for (const event of [answer, owner(B, 41, "handed-over")]) {
       const driven = HandDrivenGiver.at("moving");
       driven.nowUs += 700;
       expect(driven.hear("final-ack")).toEqual([]);
@@ -349,6 +348,7 @@ describe("a giver whose CAS is out", () => {
 
   it.each([
     ["another member", owner(C, 41, "recovered")],
+    ["nobody, in a new lease store", owner({ id: "", incarnation: 0 }, 60, "recovered")],
     ["the taker, which recovered the shard", owner(B, 41, "recovered")],
     ["the taker in an earlier life", owner({ ...B, incarnation: 1 }, 41, "handed-over")],
   ])("stays frozen for good when the shard belongs to %s", (_, seen) => {

@@ -230,6 +230,18 @@ describe("asking for shards", () => {
   });
 });
 
+it("has ended a transfer when it tells of its end", () => {
+  const { handoffs, outbox } = handoffsOf(B);
+  const isMoving: boolean[] = [];
+  const { ended } = outbox;
+  outbox.ended = (end) => {
+    isMoving.push(handoffs.isMoving(SHARD));
+    ended.call(outbox, end);
+  };
+  move(handoffs, TRANSFER, []);
+  expect([outbox.take().at(-1), isMoving]).toEqual(["taker adopted confirmed", [false]]);
+});
+
 describe("a message of a transfer", () => {
   it.each(["page", "subscribe", "final", "moved", "ack", "ready"] as const)(
     "that is not known is told so: %s",
@@ -270,6 +282,17 @@ describe("a message of a transfer", () => {
     outbox.take();
     handoffs.receive(final(), AT_US);
     expect(outbox.take()).toEqual(["abort → a"]);
+  });
+
+  it("that acknowledges what has not been sent yet changes nothing", () => {
+    const { handoffs, outbox } = asked();
+    handoffs.receive(bytesFrom(B, "ready"), AT_US);
+    handoffs.tick(micros(AT_US + 10_000));
+    handoffs.receive(bytesFrom(B, "final-ack"), AT_US);
+    outbox.take();
+    handoffs.frozen(TRANSFER, AT_US);
+    handoffs.casAnswered(TRANSFER, { outcome: "ok", epoch: 41 }, AT_US);
+    expect(outbox.take()).toEqual(["cas owner.7 40 → b", "final 0/1 → b", "moved → b", "release 7"]);
   });
 
   it("that answers an earlier attempt's wish changes nothing", () => {
