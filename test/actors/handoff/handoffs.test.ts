@@ -233,10 +233,10 @@ describe("asking for shards", () => {
 it("has ended a transfer when it tells of its end", () => {
   const { handoffs, outbox } = handoffsOf(B);
   const isMoving: boolean[] = [];
-  const { ended } = outbox;
+  const ended = outbox.ended.bind(outbox);
   outbox.ended = (end) => {
     isMoving.push(handoffs.isMoving(SHARD));
-    ended.call(outbox, end);
+    ended(end);
   };
   move(handoffs, TRANSFER, []);
   expect([outbox.take().at(-1), isMoving]).toEqual(["taker adopted confirmed", [false]]);
